@@ -1,0 +1,250 @@
+"""Fit a baseline on the same training part, so that every report has something to beat.
+
+--method pwm: one position weight matrix a class, counted from the training sites (classes with a
+strand) or taken from --motifs; its span, background and profile are those with the best average
+precision on training windows. --method kmer: logistic regression (scikit-learn) on counts of k-mers
+in segments around the bin.
+
+Out, in --output-dir: a model folder as train_model writes it, so that calibration, scan and
+evaluation are the same for baselines and networks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import sklearn
+import torch
+
+from genomesieve.alphabet import DNA
+from genomesieve.architecture import Architecture, KmerSettings
+from genomesieve.baselines import (
+    choose_matrices,
+    fit_kmer_class,
+    letter_frequencies,
+    matrix_network,
+    motif_candidates,
+    sample_negatives,
+    site_anchors,
+    site_candidates,
+    stretches_around,
+    tile_windows,
+)
+from genomesieve.batches import WindowSource
+from genomesieve.bundle import Bundle, save_bundle
+from genomesieve.command_line import (
+    add_class_arguments,
+    add_genome_arguments,
+    json_value,
+    make_parser,
+    run_script,
+)
+from genomesieve.errors import InputError
+from genomesieve.labelled_genome import (
+    LabelledGenome,
+    open_labelled_genomes,
+    read_splits,
+    shared_strandedness,
+)
+from genomesieve.motifs import find_motifs, read_jaspar
+from genomesieve.networks import build_network
+
+logger = logging.getLogger(__name__)
+
+DEFAULTS = {
+    "pwm": {"matrices": {}, "bases": 2_000_000, "window": 5000},
+    "kmer": {"k": None, "edges": None, "negatives": 60_000, "regularisation": 0.1},
+}
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--method", choices=list(DEFAULTS), required=True, help="what to fit")
+    add_genome_arguments(parser)
+    add_class_arguments(parser)
+    parser.add_argument("--resolution", type=int, required=True, help="bp a prediction covers")
+    parser.add_argument(
+        "--motifs", type=Path, help="motif file in JASPAR format (pwm; default: count from sites)"
+    )
+    parser.add_argument(
+        "--settings",
+        type=json_value,
+        default={},
+        help='JSON or its file. pwm: {"matrices": {class: [identifier or name, ...]}, "bases": '
+        'training bp on which to choose, "window": bp}; kmer: {"k": ..., "edges": [bp, ...], '
+        '"negatives": ..., "regularisation": C}',
+    )
+    parser.add_argument("--ignore-margin", type=int, default=0, help="bp around a site's interval")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the sampled negatives")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parser.add_argument("--output-dir", type=Path, required=True, help="folder of the model")
+    return parser.parse_args(argv)
+
+
+def fit(arguments: argparse.Namespace) -> None:
+    """Fit the baseline and write its folder."""
+    torch.set_num_threads(arguments.threads)
+    names = list(arguments.classes)
+    stranded = shared_strandedness(arguments.classes)
+    genomes = open_labelled_genomes(
+        dict(arguments.genome),
+        dict(arguments.sites),
+        dict(arguments.intervals),
+        names,
+        stranded,
+        arguments.ignore_margin,
+    )
+    splits = read_splits(arguments.split)
+    settings = complete_settings(arguments.method, arguments.settings)
+    work = fit_matrices if arguments.method == "pwm" else fit_kmers
+    bundle = work(arguments, settings, genomes, splits, names, stranded)
+    bundle.training |= {
+        "seed": arguments.seed,
+        "genomes": sorted(genomes),
+        "scikit-learn": sklearn.__version__,
+        "torch": torch.__version__,
+    }
+    save_bundle(arguments.output_dir, bundle)
+
+
+def complete_settings(method: str, given: dict) -> dict:
+    """Fill settings up with defaults, or raise InputError for one that is unknown."""
+    known = DEFAULTS[method]
+    for key in given:
+        if key not in known:
+            raise InputError(f"{method}.{key} is unknown; expected {', '.join(known)}")
+    return known | given
+
+
+def fit_matrices(arguments, settings, genomes, splits, names, stranded) -> Bundle:
+    """Choose the matrix of every class on training windows."""
+    frequencies = letter_frequencies(genomes, splits)
+    backgrounds = {"genome": frequencies, "uniform": np.full(DNA.size, 1 / DNA.size)}
+    resolution = arguments.resolution
+    if arguments.motifs is not None:
+        known = read_jaspar(arguments.motifs, DNA)
+        candidates = []
+        for name in names:
+            wanted = settings["matrices"].get(name, [name])
+            motifs = [
+                motif for item in wanted for motif in find_motifs(known, item, arguments.motifs)
+            ]
+            candidates.append(motif_candidates(motifs, backgrounds, resolution))
+    elif stranded:
+        candidates = count_candidates(genomes, splits, names, backgrounds)
+    else:
+        raise InputError(
+            "method pwm needs --motifs for classes without a strand: their sites do not say which "
+            "way a motif points; give a JASPAR file or drop pwm from the screen's baselines"
+        )
+    length = -(-settings["window"] // resolution) * resolution
+    windows = tile_windows(
+        splits,
+        "train",
+        length,
+        resolution,
+        ("+", "-") if stranded else ("+",),
+        settings["bases"],
+        arguments.seed,
+    )
+    source_of = partial(WindowSource, windows, genomes)
+    chosen, precisions = choose_matrices(candidates, source_of, resolution, not stranded, DNA)
+    for name, item, value in zip(names, chosen, precisions):
+        logger.info("%s: %s; average precision on training windows %.4f", name, item.label, value)
+    architecture, network = matrix_network(chosen, resolution, not stranded, DNA)
+    return Bundle(
+        name="pwm",
+        network=network,
+        architecture=architecture,
+        classes=names,
+        stranded=stranded,
+        labels="independent",
+        training={
+            "chosen": {name: item.label for name, item in zip(names, chosen)},
+            "training_average_precision": dict(zip(names, precisions)),
+        },
+        history=pd.DataFrame({"class": names, "training_average_precision": precisions}),
+    )
+
+
+def count_candidates(
+    genomes: dict[str, LabelledGenome], splits: dict, names: list[str], backgrounds: dict
+) -> list:
+    """Count matrices from the aligned training sites of every class."""
+    reach = 40
+    candidates = []
+    for row in range(len(names)):
+        aligned = [
+            stretches_around(labelled, *site_anchors(labelled, splits[name], row, 1), reach, reach)
+            for name, labelled in genomes.items()
+        ]
+        candidates.append(site_candidates(np.concatenate(aligned), reach, backgrounds, DNA))
+    return candidates
+
+
+def fit_kmers(arguments, settings, genomes, splits, names, stranded) -> Bundle:
+    """Fit the k-mer model of every class."""
+    resolution = arguments.resolution
+    kmer = KmerSettings(resolution=resolution, k=settings["k"] or (4 if resolution == 1 else 5))
+    edges = settings["edges"] or (
+        kmer.edges if resolution == 1 else (-resolution, 0, resolution, 2 * resolution)
+    )
+    kmer = replace(kmer, edges=tuple(edges))
+    kmer.check()
+    architecture = Architecture(kmer)
+    reverse_complement = "augment" if stranded else "average"
+    network = build_network(architecture, len(names), "independent", reverse_complement)
+    inner = network if stranded else network.network
+    left, right = -kmer.edges[0], kmer.edges[-1] + kmer.k - 2
+    generator = np.random.default_rng(arguments.seed)
+    for row, name in enumerate(names):
+        positives, negatives, total = [], [], 0
+        for genome, labelled in genomes.items():
+            where = site_anchors(labelled, splits[genome], row, resolution)
+            positives.append(stretches_around(labelled, *where, left, right))
+            share = settings["negatives"] // len(genomes)
+            where, count = sample_negatives(
+                labelled, splits[genome], row, resolution, share, generator
+            )
+            negatives.append(stretches_around(labelled, *where, left, right))
+            total += count
+        weights, bias = fit_kmer_class(
+            np.concatenate(positives),
+            np.concatenate(negatives),
+            total,
+            kmer,
+            DNA.size,
+            settings["regularisation"],
+        )
+        inner.weight[row] = torch.from_numpy(weights).float()
+        inner.bias[row] = bias
+        logger.info("%s: %d sites, %d negatives", name, sum(map(len, positives)), share)
+    return Bundle(
+        name="kmer",
+        network=network,
+        architecture=architecture,
+        classes=names,
+        stranded=stranded,
+        labels="independent",
+        reverse_complement=reverse_complement,
+        training={"negatives": settings["negatives"], "regularisation": settings["regularisation"]},
+        history=pd.DataFrame({"class": names}),
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the script; return its exit code."""
+    return run_script(fit, parse_arguments(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

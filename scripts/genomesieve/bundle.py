@@ -1,0 +1,179 @@
+"""A model on disk: `model.safetensors`, `model.json` and `history.tsv` in one folder.
+
+Nothing is pickled, and a bundle neither holds nor names code to be run.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import safetensors
+import safetensors.torch
+from torch import nn
+
+import genomesieve
+from genomesieve.architecture import Architecture, resolve_architecture
+from genomesieve.errors import InputError
+from genomesieve.files import existing_file, read_json, whole_file, write_json, write_table
+from genomesieve.networks import build_network
+
+FORMAT = 1
+_REQUIRED = ("format", "name", "architecture", "classes", "stranded", "labels", "calibration")
+
+
+@dataclass
+class Bundle:
+    """A network with everything needed to use it.
+
+    Parameters
+    ----------
+    name : str
+        What reports call the model, such as `dilated` or `pwm`.
+    network : torch.nn.Module
+        Maps one-hot (N, letters, L) to logits (N, outputs, (L - 2 * context) / resolution).
+    architecture : Architecture
+    classes : list of str
+    stranded : bool
+        Whether the classes' sites have a strand (all do or none does).
+    labels : str
+        `exclusive` or `independent`.
+    reverse_complement : str
+        `augment` or `average`; stranded classes use `augment`, the two strands being two data.
+    training : dict
+        Hyper-parameters, seed, digests of the data.
+    calibration : dict or None
+        Probabilities, thresholds and promises; None until `calibrate_model` has run.
+    scan_plan : dict or None
+        How the calibration scan was cut, and so every later one is.
+    history : pandas.DataFrame
+        One row a logged step.
+    """
+
+    name: str
+    network: nn.Module
+    architecture: Architecture
+    classes: list[str]
+    stranded: bool
+    labels: str
+    reverse_complement: str = "augment"
+    training: dict = field(default_factory=dict)
+    calibration: dict | None = None
+    scan_plan: dict | None = None
+    history: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def strands(self) -> int:
+        """Number of strand passes whose scores are kept apart."""
+        return 2 if self.stranded else 1
+
+    def describe(self) -> dict:
+        """Return what stands in model.json."""
+        return {
+            "format": FORMAT,
+            "genomesieve": genomesieve.__version__,
+            "name": self.name,
+            "classes": self.classes,
+            "stranded": [self.stranded] * len(self.classes),
+            "labels": self.labels,
+            "reverse_complement": self.reverse_complement,
+            "resolution": self.architecture.resolution,
+            "context": self.architecture.context,
+            "stride": self.architecture.stride,
+            "architecture": self.architecture.to_dict(),
+            "parameters": sum(weight.numel() for weight in self.network.state_dict().values()),
+            "training": self.training,
+            "scan_plan": self.scan_plan,
+            "calibration": self.calibration,
+        }
+
+
+def save_bundle(folder: str | os.PathLike, bundle: Bundle) -> None:
+    """Write a bundle; model.json comes last, so that a folder with one is complete."""
+    folder = Path(folder)
+    with whole_file(folder / "model.safetensors") as temporary:
+        weights = {key: value.contiguous() for key, value in bundle.network.state_dict().items()}
+        safetensors.torch.save_file(weights, temporary)
+    write_table(folder / "history.tsv", bundle.history)
+    write_json(folder / "model.json", bundle.describe())
+
+
+def load_bundle(folder: str | os.PathLike) -> Bundle:
+    """Read a bundle that `train_model`, `fit_baseline` or `calibrate_model` wrote.
+
+    Returns
+    -------
+    Bundle
+        With the network in evaluation mode.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or damaged, the format is newer than this version knows, or weights
+        and description do not fit each other.
+    """
+    folder = Path(folder)
+    path = folder / "model.json"
+    content = read_json(path, "model description")
+    _check_description(content, path)
+    architecture = resolve_architecture(content["architecture"])
+    strandedness = set(content["stranded"])
+    reverse_complement = content.get("reverse_complement", "augment")
+    network = build_network(
+        architecture, len(content["classes"]), content["labels"], reverse_complement
+    )
+    _load_weights(network, existing_file(folder / "model.safetensors", "model weights"))
+    history = folder / "history.tsv"
+    return Bundle(
+        name=content["name"],
+        network=network.eval(),
+        architecture=architecture,
+        classes=list(content["classes"]),
+        stranded=strandedness == {True},
+        labels=content["labels"],
+        reverse_complement=reverse_complement,
+        training=content.get("training") or {},
+        calibration=content["calibration"],
+        scan_plan=content.get("scan_plan"),
+        history=pd.read_csv(history, sep="\t") if history.is_file() else pd.DataFrame(),
+    )
+
+
+def _check_description(content: dict, path: Path) -> None:
+    """Raise InputError unless model.json is one that this version can use."""
+    if not isinstance(content, dict) or not isinstance(content.get("format"), int):
+        raise InputError(f"{path} has no whole number `format`; expected a genomesieve model.json")
+    if content["format"] > FORMAT:
+        raise InputError(
+            f"{path} has format {content['format']}; this genomesieve "
+            f"({genomesieve.__version__}) reads formats up to {FORMAT}: update genomesieve"
+        )
+    missing = [key for key in _REQUIRED if key not in content]
+    if missing:
+        raise InputError(f"{path} lacks {', '.join(missing)}; expected a genomesieve model.json")
+    if len(set(content["stranded"])) != 1 or len(content["stranded"]) != len(content["classes"]):
+        raise InputError(
+            f"{path}: `stranded` is {content['stranded']}; expected one value a class, all alike"
+        )
+
+
+def _load_weights(network: nn.Module, path: Path) -> None:
+    """Fill a network from a safetensors file, or raise InputError."""
+    try:
+        weights = safetensors.torch.load_file(path)
+        network.load_state_dict(weights)
+    except (safetensors.SafetensorError, RuntimeError, OSError) as error:
+        first = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"model weights {path} are damaged or do not fit model.json beside them: {first}"
+        ) from error
+
+
+def require_classes(bundle: Bundle, classes: list[str], folder: str | os.PathLike) -> None:
+    """Raise InputError unless a bundle was made for exactly these classes, in this order."""
+    if bundle.classes != classes:
+        raise InputError(
+            f"model {folder} has classes {', '.join(bundle.classes)}; expected {', '.join(classes)}"
+        )

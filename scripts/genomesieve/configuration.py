@@ -1,0 +1,436 @@
+"""The configuration and its two sheets, checked against each other and resolved into a plan.
+
+Everything that the workflow knows before it runs is decided here: which genomes exist, which of
+them each screen trains on and scans, which have known sites, and which files a scan writes.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from jsonschema import Draft202012Validator, validators
+from jsonschema.exceptions import ValidationError
+
+from genomesieve.architecture import Architecture, resolve_architecture
+from genomesieve.errors import InputError
+from genomesieve.files import existing_file
+
+COLUMN_CLASS = "column:"
+
+
+@dataclass(frozen=True)
+class Genome:
+    """One row of the sheet of genomes.
+
+    Parameters
+    ----------
+    name : str
+    fasta, annotation, alias : str
+        Paths; empty where there is none.
+    regions : tuple of str
+        Parts that are used (`contig` or `contig:start-end`, 0-based half-open); none means all.
+    shards : int
+        Jobs that a scan of it is cut into.
+    """
+
+    name: str
+    fasta: str
+    annotation: str
+    regions: tuple[str, ...]
+    alias: str
+    shards: int
+
+
+@dataclass(frozen=True)
+class Screen:
+    """One learning problem, resolved.
+
+    Parameters
+    ----------
+    name : str
+    settings : dict
+        The screen's part of the configuration, completed with defaults.
+    train_genomes, scan_genomes : tuple of str
+    labelled_genomes : tuple of str
+        Those of both with known sites, in order, without repetition.
+    tracks : dict
+        Rows of the sheet of tracks that this screen uses, by genome.
+    architecture : Architecture
+        The network's geometry.
+    """
+
+    name: str
+    settings: dict
+    train_genomes: tuple[str, ...]
+    scan_genomes: tuple[str, ...]
+    labelled_genomes: tuple[str, ...]
+    tracks: dict[str, list[dict]]
+    architecture: Architecture
+
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """Methods that are fitted beside the network."""
+        return tuple(self.settings["baselines"])
+
+    @property
+    def evaluated_genomes(self) -> tuple[str, ...]:
+        """Genomes that are scanned and have known sites."""
+        return tuple(name for name in self.scan_genomes if name in self.labelled_genomes)
+
+    @property
+    def stranded(self) -> bool:
+        """Whether the sites of its classes have a strand."""
+        return any(item["stranded"] for item in self.settings["classes"].values())
+
+    @property
+    def bigwigs(self) -> list[str]:
+        """File names of the tracks that a scan writes: `{class}.{plus|minus|both}.bw`."""
+        strands = ("plus", "minus") if self.stranded else ("both",)
+        return [f"{name}.{strand}.bw" for name in self.settings["classes"] for strand in strands]
+
+    def scan_parts(self, genome: str) -> list[str]:
+        """Return the parts of a genome's split that are scanned."""
+        return self.settings["scan_parts"] if genome in self.train_genomes else ["screen"]
+
+
+@dataclass(frozen=True)
+class ScanGroup:
+    """Scans that write the same files: one screen's genomes with known sites, or those without.
+
+    Parameters
+    ----------
+    name : str
+    roads : tuple of str
+        Folders of the network and, where sites are known, of the baselines.
+    genomes : tuple of str
+    bigwigs : list of str
+    keep_scores : bool
+        Whether the score of every bin is kept, as evaluation needs.
+    """
+
+    name: str
+    roads: tuple[str, ...]
+    genomes: tuple[str, ...]
+    bigwigs: list[str]
+    keep_scores: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole configuration, resolved.
+
+    Parameters
+    ----------
+    genomes : dict
+        Genome by name.
+    screens : dict
+        Screen by name.
+    settings : dict
+        The configuration, completed with defaults.
+    """
+
+    genomes: dict[str, Genome]
+    screens: dict[str, Screen]
+    settings: dict
+
+    @property
+    def packages(self) -> dict[str, dict]:
+        """Packages that data files are taken from, by name."""
+        return self.settings["packages"]
+
+    @property
+    def scan_groups(self) -> list[ScanGroup]:
+        """Scans grouped by the files that they write."""
+        groups = []
+        for screen in self.screens.values():
+            labelled = screen.evaluated_genomes
+            rest = tuple(name for name in screen.scan_genomes if name not in labelled)
+            road = f"results/{screen.name}"
+            roads = (road, *(f"{road}/baselines/{name}" for name in screen.baselines))
+            if labelled:
+                name = f"{screen.name}_labelled"
+                groups.append(ScanGroup(name, roads, labelled, screen.bigwigs, True))
+            if rest:
+                name = f"{screen.name}_unlabelled"
+                groups.append(ScanGroup(name, (road,), rest, screen.bigwigs, False))
+        return groups
+
+
+def resolve_plan(
+    config: Mapping, config_schema: dict, genome_schema: dict, track_schema: dict
+) -> Plan:
+    """Check a configuration, read its sheets and return the plan.
+
+    Parameters
+    ----------
+    config : mapping
+        The configuration as read from YAML.
+    config_schema, genome_schema, track_schema : dict
+        JSON schemas of the configuration and of one row of each sheet.
+
+    Raises
+    ------
+    InputError
+        If a key, a value, a row or a reference between them is wrong; one line names it.
+    """
+    settings = complete(config, config_schema, "config")
+    rows = read_sheet(settings["genomes"], genome_schema, "genome")
+    genomes = {row["genome"]: _genome(row, settings["shards"]) for row in rows}
+    tracks = read_sheet(settings["tracks"], track_schema, "track") if settings["tracks"] else []
+    _check_tracks(tracks, genomes, settings)
+    screens = {
+        name: _screen(name, screen, genomes, tracks) for name, screen in settings["screens"].items()
+    }
+    return Plan(genomes, screens, settings)
+
+
+def complete(document: Mapping, schema: dict, source: str) -> dict:
+    """Return a copy of `document` with the schema's defaults filled in, checked against the schema.
+
+    Raises
+    ------
+    InputError
+        Naming the key and what was expected; a misspelt key comes with the nearest right one.
+    """
+    document = copy.deepcopy(dict(document))
+    errors = list(_DefaultingValidator(schema).iter_errors(document))
+    if errors:
+        # A misspelt key also makes the right one missing, so it is reported first.
+        errors.sort(key=lambda error: (error.validator != "additionalProperties", list(error.path)))
+        raise InputError(f"{source}: {_explain(errors[0])}")
+    return document
+
+
+def read_sheet(path: str, schema: dict, key: str) -> list[dict]:
+    """Read a tab-separated sheet whose rows follow `schema`; every cell is text.
+
+    Parameters
+    ----------
+    path : str
+    schema : dict
+        JSON schema of one row.
+    key : str
+        Column of which every row has another value.
+
+    Raises
+    ------
+    InputError
+        Naming the sheet, the line and the column.
+    """
+    file = existing_file(path, "sheet")
+    with file.open(newline="", encoding="utf-8-sig") as handle:
+        reader = csv.DictReader(handle, delimiter="\t", restkey="", restval="")
+        rows = []
+        seen: dict[str, int] = {}
+        for row in reader:
+            line = f"{path}, line {reader.line_num}"
+            if "" in row:
+                expected = len(reader.fieldnames or ())
+                raise InputError(f"{line}: more cells than the header; expected {expected}")
+            row = {name: text.strip() for name, text in row.items()}
+            if any(row.values()):
+                rows.append(complete(row, schema, line))
+                _check_unique(rows[-1], key, seen, path, reader.line_num)
+    return rows
+
+
+def _check_unique(row: dict, key: str, seen: dict[str, int], path: str, line: int) -> None:
+    """Remember a row's key; genomes have one row, tracks one a genome."""
+    name = row[key] if key == "genome" else f"{row[key]} on genome {row['genome']}"
+    if name in seen:
+        raise InputError(
+            f"{path}, line {line}: {key} {name} stands in line {seen[name]} already; "
+            "expected one row for each"
+        )
+    seen[name] = line
+
+
+def _fill_defaults(validator, properties, instance, schema):
+    """Set missing keys to their defaults, then check as usual."""
+    if validator.is_type(instance, "object"):
+        for name, rule in properties.items():
+            if "default" in rule:
+                instance.setdefault(name, copy.deepcopy(rule["default"]))
+    yield from Draft202012Validator.VALIDATORS["properties"](
+        validator, properties, instance, schema
+    )
+
+
+_DefaultingValidator = validators.extend(Draft202012Validator, {"properties": _fill_defaults})
+
+
+def _explain(error: ValidationError) -> str:
+    """Return one line on what is wrong, where, and what was expected."""
+    where = ".".join(str(part) for part in error.absolute_path) or "the top level"
+    found = f"{error.instance!r}"
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", ()))
+        wrong = next(key for key in error.instance if key not in known)
+        return f"unknown key {wrong!r} in {where}; {_nearest(wrong, known)}"
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        return f"{where} lacks the key {missing!r}"
+    if error.validator == "type":
+        expected = error.validator_value
+        expected = expected if isinstance(expected, str) else " or ".join(expected)
+        return f"{where} is {found} ({type(error.instance).__name__}); expected {expected}"
+    if error.validator == "enum":
+        options = [str(item) for item in error.validator_value]
+        return f"{where} is {found}; {_nearest(str(error.instance), options)}"
+    if error.validator == "pattern":
+        return f"{where} is {found}; expected text that matches {error.validator_value}"
+    return f"{where}: {' '.join(error.message.split())}"
+
+
+def _nearest(wrong: str, known: Iterable[str]) -> str:
+    """Return a hint: the name that was probably meant, or all there are."""
+    known = list(known)
+    near = difflib.get_close_matches(wrong, known, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"expected one of {', '.join(known) or '(none)'}"
+
+
+def _genome(row: dict, shards: int) -> Genome:
+    """Return one row of the sheet of genomes."""
+    regions = tuple(text.strip() for text in row["regions"].split(",") if text.strip())
+    return Genome(
+        row["genome"],
+        row["fasta"],
+        row["annotation"],
+        regions,
+        row["alias"],
+        int(row["shards"] or shards),
+    )
+
+
+def _check_tracks(tracks: list[dict], genomes: Mapping, settings: dict) -> None:
+    """Raise InputError for a track of an unknown genome or of a class that no screen has."""
+    classes = {name for screen in settings["screens"].values() for name in screen["classes"]}
+    for row in tracks:
+        where = f"{settings['tracks']}: track {row['track']}"
+        if row["genome"] not in genomes:
+            hint = _nearest(row["genome"], genomes)
+            raise InputError(
+                f"{where} is on genome {row['genome']!r}, not a row of "
+                f"{settings['genomes']}; {hint}"
+            )
+        name = row["class"]
+        if name and not name.startswith(COLUMN_CLASS) and name not in classes:
+            raise InputError(
+                f"{where} has class {name!r}, which no screen has; {_nearest(name, classes)}"
+            )
+        if row["role"] == "site" and not name:
+            raise InputError(f"{where} has role site and no class; expected a class or column:4")
+
+
+def _screen(name: str, settings: dict, genomes: Mapping[str, Genome], tracks: list[dict]) -> Screen:
+    """Resolve one screen against the sheets."""
+    where = f"config: screens.{name}"
+    used = list(dict.fromkeys([*settings["train_genomes"], *settings["scan_genomes"]]))
+    for key in ("train_genomes", "scan_genomes"):
+        for genome in settings[key]:
+            if genome not in genomes:
+                raise InputError(
+                    f"{where}.{key} names genome {genome!r}; {_nearest(genome, genomes)}"
+                )
+    try:
+        architecture = resolve_architecture(settings["model"])
+    except InputError as error:
+        raise InputError(f"{where}.{error}") from None
+    chosen = {genome: _tracks_of(genome, settings, tracks) for genome in used}
+    labelled = tuple(
+        genome for genome in used if _has_sites(genomes[genome], chosen[genome], settings)
+    )
+    screen = Screen(
+        name,
+        settings,
+        tuple(settings["train_genomes"]),
+        tuple(settings["scan_genomes"]),
+        labelled,
+        chosen,
+        architecture,
+    )
+    _check_classes(screen, where)
+    _check_sources(screen, genomes, where)
+    _check_split(screen, where)
+    return screen
+
+
+def _tracks_of(genome: str, settings: dict, tracks: list[dict]) -> list[dict]:
+    """Return the tracks of a genome that concern the classes of a screen."""
+    classes = settings["classes"]
+    return [
+        row
+        for row in tracks
+        if row["genome"] == genome
+        and (not row["class"] or row["class"].startswith(COLUMN_CLASS) or row["class"] in classes)
+    ]
+
+
+def _has_sites(genome: Genome, tracks: list[dict], settings: dict) -> bool:
+    """Return whether a genome has an annotation that is asked for, or a track of sites."""
+    annotated = any(item["site"] for item in settings["classes"].values())
+    return bool(annotated and genome.annotation) or any(row["role"] == "site" for row in tracks)
+
+
+def _check_classes(screen: Screen, where: str) -> None:
+    """Raise InputError where classes with and without a strand are mixed."""
+    kinds = {item["stranded"] for item in screen.settings["classes"].values()}
+    if len(kinds) > 1:
+        raise InputError(
+            f"{where}.classes mixes stranded and unstranded classes; expected one kind (make two "
+            "screens)"
+        )
+
+
+def _check_sources(screen: Screen, genomes: Mapping[str, Genome], where: str) -> None:
+    """Raise InputError where a training genome or a class has no source of sites."""
+    for genome in screen.train_genomes:
+        if genome not in screen.labelled_genomes:
+            raise InputError(
+                f"{where}.train_genomes names {genome!r}, which has neither an annotation nor a "
+                "track of sites; expected known sites to learn from"
+            )
+    rows = [row for genome in screen.train_genomes for row in screen.tracks[genome]]
+    named = {row["class"] for row in rows if row["role"] == "site"}
+    by_column = any(name.startswith(COLUMN_CLASS) for name in named)
+    annotated = any(genomes[genome].annotation for genome in screen.train_genomes)
+    for name, item in screen.settings["classes"].items():
+        if not (name in named or by_column or (item["site"] and annotated)):
+            raise InputError(
+                f"{where}.classes.{name} has no sites in {', '.join(screen.train_genomes)}; "
+                "expected a track of that class, or `site` and an annotation"
+            )
+
+
+def _check_split(screen: Screen, where: str) -> None:
+    """Raise InputError where the split, the scanned parts or the targets do not fit together."""
+    split = screen.settings["split"]
+    for genome in screen.train_genomes:
+        if genome not in split:
+            raise InputError(f"{where}.split lacks training genome {genome!r}")
+    for genome, rule in split.items():
+        if genome not in screen.train_genomes:
+            hint = _nearest(genome, screen.train_genomes)
+            raise InputError(f"{where}.split names {genome!r}, not a training genome; {hint}")
+        if ("contigs" in rule) == ("fractions" in rule):
+            raise InputError(f"{where}.split.{genome} needs either contigs or fractions")
+        total = math.fsum(rule.get("fractions", {"": 1}).values())
+        if not math.isclose(total, 1, abs_tol=1e-6):
+            raise InputError(f"{where}.split.{genome}.fractions add up to {total:g}; expected 1")
+        parts = rule.get("contigs", rule.get("fractions"))
+        missing = [part for part in screen.settings["scan_parts"] if part not in parts]
+        if genome in screen.scan_genomes and missing:
+            raise InputError(f"{where}.scan_parts names {missing[0]!r}, which split.{genome} lacks")
+    calibration = screen.settings["calibration"]
+    if calibration["operating"] not in calibration["precision_targets"]:
+        raise InputError(
+            f"{where}.calibration.operating is {calibration['operating']}; expected one of "
+            f"precision_targets {calibration['precision_targets']}"
+        )

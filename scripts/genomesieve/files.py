@@ -1,0 +1,122 @@
+"""Writing files so that a reader sees either the whole of one or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from genomesieve.errors import InputError
+
+
+@contextlib.contextmanager
+def whole_file(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that takes its name when the block succeeds.
+
+    Nothing is left behind when the block fails, and a `path` that existed before stays as it was.
+    The temporary name keeps the suffixes of `path`, since some writers choose the format by them.
+
+    Parameters
+    ----------
+    path : path-like
+        Where the finished file shall be; missing folders are made.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written (disk full, no permission).
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".part-", suffix="-" + path.name, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error}") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    """Return the process's file mode mask (it can only be read by setting it)."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def existing_file(path: str | os.PathLike, what: str) -> Path:
+    """Return `path` as a Path, or raise InputError saying which input (`what`) is missing."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{what} {path} does not exist; expected a file")
+    return path
+
+
+def write_json(path: str | os.PathLike, content: object) -> None:
+    """Write `content` as indented JSON, whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: str | os.PathLike, what: str) -> dict:
+    """Read a JSON object; InputError names `what` and the place of the fault."""
+    try:
+        return json.loads(existing_file(path, what).read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{what} {path} is not valid JSON: {error}") from error
+
+
+def write_table(path: str | os.PathLike, table: pd.DataFrame) -> None:
+    """Write a table as Parquet (`.parquet`) or tab-separated text (anything else), whole."""
+    with whole_file(path) as temporary:
+        if Path(path).suffix == ".parquet":
+            table.to_parquet(temporary, index=False)
+        else:
+            table.to_csv(temporary, sep="\t", index=False)
+
+
+def read_table(
+    path: str | os.PathLike, what: str, columns: tuple[str, ...] = (), text: tuple[str, ...] = ()
+) -> pd.DataFrame:
+    """Read a Parquet or tab-separated table that genomesieve wrote.
+
+    Parameters
+    ----------
+    path : path-like
+    what : str
+        What the table is, for messages.
+    columns : tuple of str
+        Columns that must be there.
+    text : tuple of str
+        Columns of a tab-separated table that are text whatever they look like (contig `1`).
+
+    Raises
+    ------
+    InputError
+        If the file is missing, unreadable or lacks a column.
+    """
+    path = existing_file(path, what)
+    try:
+        if path.suffix == ".parquet":
+            table = pd.read_parquet(path)
+        else:
+            kinds = dict.fromkeys(text, str)
+            table = pd.read_csv(path, sep="\t", dtype=kinds, keep_default_na=False, na_values=[""])
+    except (OSError, ValueError) as error:
+        raise InputError(f"{what} {path} cannot be read: {error}") from error
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        found = ", ".join(table.columns)
+        raise InputError(f"{what} {path} lacks column {', '.join(missing)}; found {found}")
+    return table

@@ -1,0 +1,116 @@
+"""An encoded genome on disk: codes of all contigs in one array, and the table of contigs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from genomesieve.alphabet import DNA, Alphabet
+from genomesieve.errors import InputError
+from genomesieve.files import existing_file, read_table
+
+CONTIG_COLUMNS = ("contig", "length", "offset")
+
+
+@dataclass(frozen=True)
+class EncodedGenome:
+    """A named genome whose codes are mapped from disk, never read as a whole.
+
+    Parameters
+    ----------
+    name : str
+    codes : numpy.ndarray, shape=(total length,), dtype=uint8
+        Contigs one after another, in the order of `contigs`.
+    contigs : pandas.DataFrame
+        Columns contig (str), length (int64, bp), offset (int64, of the first base in `codes`).
+    alphabet : Alphabet
+    """
+
+    name: str
+    codes: np.ndarray
+    contigs: pd.DataFrame
+    alphabet: Alphabet = DNA
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike, name: str | None = None) -> EncodedGenome:
+        """Map the genome that `encode_genome` wrote to `folder` (codes.npy, contigs.tsv).
+
+        Raises
+        ------
+        InputError
+            If a file is missing or the two do not belong together.
+        """
+        folder = Path(folder)
+        contigs = read_contigs(folder / "contigs.tsv")
+        path = existing_file(folder / "codes.npy", "encoded genome")
+        try:
+            codes = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise InputError(f"encoded genome {path} cannot be read: {error}") from error
+        expected = int(contigs["length"].sum())
+        if codes.dtype != np.uint8 or codes.shape != (expected,):
+            raise InputError(
+                f"encoded genome {path} holds {codes.shape} {codes.dtype}; expected "
+                f"({expected},) uint8 from {folder / 'contigs.tsv'}"
+            )
+        return cls(name or folder.name, codes, contigs)
+
+    def index_of(self, contig: str) -> int:
+        """Return the row of `contig`, or raise InputError that names it."""
+        return contig_index(self.contigs, contig, self.name)
+
+    def fetch(self, contig: str, start: int, end: int) -> np.ndarray:
+        """Return codes of [start, end) of a contig, unknown outside the contig.
+
+        Parameters
+        ----------
+        contig : str
+        start, end : int
+            0-based half-open; may lie beyond either end of the contig.
+
+        Returns
+        -------
+        numpy.ndarray, shape=(end - start,), dtype=uint8
+        """
+        row = self.contigs.iloc[self.index_of(contig)]
+        return fetch_codes(
+            self.codes, int(row["offset"]), int(row["length"]), start, end, self.alphabet.unknown
+        )
+
+
+def fetch_codes(
+    codes: np.ndarray, offset: int, length: int, start: int, end: int, unknown: int
+) -> np.ndarray:
+    """Copy [start, end) of the contig at `offset` with `length`; `unknown` beyond its ends."""
+    result = np.full(end - start, unknown, dtype=np.uint8)
+    inside_start, inside_end = max(start, 0), min(end, length)
+    if inside_start < inside_end:
+        result[inside_start - start : inside_end - start] = codes[
+            offset + inside_start : offset + inside_end
+        ]
+    return result
+
+
+def read_contigs(path: str | os.PathLike) -> pd.DataFrame:
+    """Read contigs.tsv: columns contig (str), length, offset (int64) and counts of letters."""
+    table = read_table(path, "contig table", CONTIG_COLUMNS, text=("contig",))
+    return table.astype({"length": "int64", "offset": "int64"})
+
+
+def contig_index(contigs: pd.DataFrame, contig: str, genome: str) -> int:
+    """Return the row of `contig` in a contig table.
+
+    Raises
+    ------
+    InputError
+        If the genome has no such contig; some that it has are named.
+    """
+    rows = np.flatnonzero(contigs["contig"].to_numpy() == contig)
+    if len(rows) == 0:
+        known = ", ".join(contigs["contig"].head(5))
+        raise InputError(f"genome {genome} has no contig {contig!r}; it has {known}, ...")
+    return int(rows[0])

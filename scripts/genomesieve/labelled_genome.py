@@ -1,0 +1,219 @@
+"""A genome with its known sites, from which the labels of any stretch can be drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from genomesieve.errors import InputError
+from genomesieve.files import read_table
+from genomesieve.genome import EncodedGenome, contig_index
+
+SITE_COLUMNS = ("contig", "position", "start", "end", "strand", "class")
+INTERVAL_COLUMNS = ("contig", "start", "end", "role", "class")
+STRANDS = ("+", "-")
+
+
+class LabelledGenome:
+    """A genome with its sites and ignored intervals, ready to draw labels of any stretch.
+
+    Parameters
+    ----------
+    genome : EncodedGenome
+    sites : pandas.DataFrame
+        Columns contig, position, start, end, strand, class.
+    intervals : pandas.DataFrame
+        Columns contig, start, end, role, class; `ignore` and `exclude` rows are left out of the
+        loss.
+    classes : list of str
+    stranded : bool
+    ignore_margin : int
+        Bases around a site's interval that are ignored too.
+    """
+
+    def __init__(
+        self,
+        genome: EncodedGenome,
+        sites: pd.DataFrame,
+        intervals: pd.DataFrame,
+        classes: list[str],
+        stranded: bool,
+        ignore_margin: int = 0,
+    ):
+        self.genome = genome
+        self.classes = classes
+        offsets = dict(zip(genome.contigs["contig"], genome.contigs["offset"]))
+        for table in (sites, intervals):
+            for name in table["contig"].unique():
+                contig_index(genome.contigs, name, genome.name)
+        self._sites, self._ignored = {}, {}
+        site_extents = _global_extents(sites, offsets, ignore_margin)
+        positions = sites["contig"].map(offsets).to_numpy(np.int64) + sites["position"].to_numpy()
+        hidden = intervals[intervals["role"].isin(["ignore", "exclude"])]
+        hidden_extents = _global_extents(hidden, offsets, 0)
+        hidden_class = hidden["class"].fillna("").to_numpy(str)
+        strand = sites["strand"].to_numpy(str)
+        for row, name in enumerate(classes):
+            hides = np.isin(hidden_class, ["", name])
+            of_class = sites["class"].to_numpy(str) == name
+            for side, sign in enumerate(STRANDS):
+                mine = of_class & ((strand == sign) if stranded else True)
+                # A one-base interval without margin is the site itself and hides nothing.
+                wide = mine & (site_extents[1] - site_extents[0] > 1)
+                self._sites[row, side] = np.unique(positions[mine])
+                self._ignored[row, side] = _merge(
+                    *np.concatenate([site_extents[:, wide], hidden_extents[:, hides]], axis=1)
+                )
+
+    def site_bins(self, row: int, side: int, starts: np.ndarray, length: int, bin_bp: int):
+        """Return (window, bin) index arrays of the bins that hold a site's base.
+
+        Parameters
+        ----------
+        row, side : int
+            Class and strand index.
+        starts : numpy.ndarray, shape=(N,)
+            First base of each window, counted over all contigs.
+        length, bin_bp : int
+            Bases a window and a bin.
+        """
+        positions = self._sites[row, side]
+        first, last = np.searchsorted(positions, [starts, starts + length])
+        window, inside = _spread(first, last)
+        return window, (positions[inside] - starts[window]) // bin_bp
+
+    def ignored_bins(self, row: int, side: int, starts: np.ndarray, length: int, bin_bp: int):
+        """Return (window, bin) index arrays of the bins that ignored intervals overlap."""
+        low, high = self._ignored[row, side]
+        first = np.searchsorted(high, starts, "right")
+        last = np.searchsorted(low, starts + length, "left")
+        window, inside = _spread(first, last)
+        begin = np.maximum(low[inside] - starts[window], 0) // bin_bp
+        end = -(-np.minimum(high[inside] - starts[window], length) // bin_bp)
+        piece, bins = _spread(begin, end)
+        return window[piece], bins
+
+    def positions_between(self, row: int, side: int, start: int, end: int) -> np.ndarray:
+        """Return the sites of a class and strand in [start, end), all counted over all contigs."""
+        where = self._sites[row, side]
+        return where[np.searchsorted(where, start) : np.searchsorted(where, end)]
+
+    def count_site_bins(self, intervals: pd.DataFrame, bin_bp: int) -> tuple[np.ndarray, int]:
+        """Count the bins with a site in some intervals, both strands together.
+
+        Parameters
+        ----------
+        intervals : pandas.DataFrame
+            Columns contig, start, end (bp).
+        bin_bp : int
+            Bases a bin.
+
+        Returns
+        -------
+        positives : numpy.ndarray, shape=(classes,)
+        bins : int
+            Bins on both strands.
+        """
+        contigs = self.genome.contigs
+        positives, bins = np.zeros(len(self.classes)), 0
+        for contig, start, end in zip(intervals["contig"], intervals["start"], intervals["end"]):
+            offset = int(contigs["offset"].iloc[contig_index(contigs, contig, self.genome.name)])
+            bins += 2 * ((end - start) // bin_bp)
+            for (row, _), where in self._sites.items():
+                first, last = np.searchsorted(where, [offset + start, offset + end])
+                positives[row] += len(np.unique((where[first:last] - offset) // bin_bp))
+        return positives, bins
+
+
+def read_splits(paths: list[tuple[str, Path]]) -> dict[str, pd.DataFrame]:
+    """Read split.tsv (contig, start, end, part) of every genome."""
+    columns = ("contig", "start", "end", "part")
+    return {
+        name: read_table(path, f"split of {name}", columns, text=("contig", "part"))
+        for name, path in paths
+    }
+
+
+def _merge(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Merge intervals that touch; both results are sorted."""
+    order = np.argsort(low, kind="stable")
+    low, high = low[order], high[order]
+    reach = np.maximum.accumulate(high) if len(high) else high
+    first = np.ones(len(low), dtype=bool)
+    first[1:] = low[1:] > reach[:-1]
+    last = np.append(np.flatnonzero(first)[1:] - 1, len(low) - 1) if len(low) else first
+    return low[first], reach[last]
+
+
+def _spread(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """List every integer of the ranges [first, last) with the number of its range."""
+    counts = np.maximum(last - first, 0)
+    owner = np.repeat(np.arange(len(counts)), counts)
+    inside = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return owner, np.asarray(first)[owner] + inside
+
+
+def _global_extents(table: pd.DataFrame, offsets: Mapping[str, int], margin: int) -> np.ndarray:
+    """Return starts and ends (shape (2, rows)) counted over all contigs, widened by a margin."""
+    base = table["contig"].map(offsets).to_numpy(np.int64)
+    low = base + table["start"].to_numpy(np.int64) - margin
+    return np.stack([low, base + table["end"].to_numpy(np.int64) + margin])
+
+
+def open_labelled_genomes(
+    folders: Mapping[str, Path],
+    sites: Mapping[str, Path],
+    intervals: Mapping[str, Path],
+    classes: list[str],
+    stranded: bool,
+    ignore_margin: int,
+) -> dict[str, LabelledGenome]:
+    """Open several genomes with their sites.
+
+    Parameters
+    ----------
+    folders, sites, intervals : mapping of str to Path
+        Encoded folder, sites.parquet and intervals.parquet of every genome.
+    classes : list of str
+    stranded : bool
+    ignore_margin : int
+        Bases around a site's interval that are left out of the loss.
+
+    Raises
+    ------
+    InputError
+        If a genome lacks one of its files or a file is damaged.
+    """
+    opened = {}
+    for name, folder in folders.items():
+        if name not in sites or name not in intervals:
+            raise InputError(
+                f"genome {name} has no sites or intervals; expected NAME=PATH for both"
+            )
+        opened[name] = LabelledGenome(
+            EncodedGenome.open(folder, name),
+            read_table(sites[name], f"sites of {name}", SITE_COLUMNS),
+            read_table(intervals[name], f"intervals of {name}", INTERVAL_COLUMNS),
+            classes,
+            stranded,
+            ignore_margin,
+        )
+    return opened
+
+
+def shared_strandedness(classes: Mapping[str, Mapping]) -> bool:
+    """Return whether the classes have a strand; a screen does not mix the two kinds.
+
+    Parameters
+    ----------
+    classes : mapping of str to mapping
+        Each class's settings, with `stranded`.
+    """
+    values = {name: bool(settings.get("stranded", False)) for name, settings in classes.items()}
+    if len(set(values.values())) != 1:
+        listed = ", ".join(f"{name}: {value}" for name, value in values.items())
+        raise InputError(f"classes mix stranded and unstranded ({listed}); expected one kind")
+    return next(iter(values.values()))

@@ -1,0 +1,108 @@
+"""Motif files: position frequency matrices in JASPAR format."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from genomesieve.alphabet import Alphabet
+from genomesieve.errors import InputError
+from genomesieve.files import existing_file
+
+
+@dataclass(frozen=True)
+class Motif:
+    """A position frequency matrix.
+
+    Parameters
+    ----------
+    identifier : str
+        Such as MA0139.2.
+    name : str
+        Such as CTCF.
+    counts : numpy.ndarray, shape=(letters, width)
+    """
+
+    identifier: str
+    name: str
+    counts: np.ndarray
+
+    def log_odds(self, background: np.ndarray, pseudocount: float = 1.0) -> np.ndarray:
+        """Return log2 odds against a background, shape=(letters, width).
+
+        Parameters
+        ----------
+        background : numpy.ndarray, shape=(letters,)
+            Frequencies, sum 1.
+        pseudocount : float
+            Counts added to each column, spread as the background.
+        """
+        counts = self.counts + pseudocount * background[:, None]
+        return np.log2(counts / counts.sum(0) / background[:, None])
+
+
+def read_jaspar(path: Path, alphabet: Alphabet) -> list[Motif]:
+    """Read a motif file in JASPAR format (`>ID name`, then `A [ 1 2 3 ]` a letter), gzip or not.
+
+    Raises
+    ------
+    InputError
+        With the line number, if the file is not in that format.
+    """
+    opener = gzip.open if existing_file(path, "motif file").suffix == ".gz" else open
+    motifs: list[Motif] = []
+    header, rows = None, {}
+    with opener(path, "rt") as handle:
+        for number, line in enumerate(handle, start=1):
+            if line.startswith(">"):
+                header, rows = line[1:].split(), {}
+            elif line.strip():
+                letter, values = _read_row(path, number, line, alphabet)
+                rows[letter] = values
+                if len(rows) == alphabet.size:
+                    motifs.append(_finish(path, number, header, rows, alphabet))
+    if not motifs:
+        raise InputError(f"motif file {path} holds no motif; expected JASPAR format")
+    return motifs
+
+
+def _read_row(path: Path, number: int, line: str, alphabet: Alphabet) -> tuple[str, list[float]]:
+    """Read the counts of one letter."""
+    match = re.match(r"^\s*([A-Za-z])\s*\[?([\d.\seE+-]+)\]?\s*$", line)
+    if match is None or match[1].upper() not in alphabet.letters:
+        raise InputError(
+            f"{path} line {number}: {line.strip()[:40]!r}; expected a letter and its counts, "
+            "such as A [ 1 2 3 ]"
+        )
+    return match[1].upper(), [float(value) for value in match[2].split()]
+
+
+def _finish(path: Path, number: int, header, rows, alphabet: Alphabet) -> Motif:
+    """Make a motif of a header and complete rows."""
+    widths = {len(values) for values in rows.values()}
+    if not header or len(widths) != 1:
+        raise InputError(
+            f"{path} line {number}: motif without a `>ID name` line or with rows of different "
+            f"lengths {sorted(widths)}"
+        )
+    counts = np.array([rows[letter] for letter in alphabet.letters])
+    return Motif(header[0], header[-1], counts)
+
+
+def find_motifs(motifs: list[Motif], wanted: str, source: str) -> list[Motif]:
+    """Return the motifs with an identifier, or else with a name (any case).
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    found = [motif for motif in motifs if motif.identifier == wanted]
+    found = found or [motif for motif in motifs if motif.name.upper() == wanted.upper()]
+    if not found:
+        raise InputError(f"motif {wanted!r} is not in {source}; expected an identifier or a name")
+    return found

@@ -1,0 +1,197 @@
+"""What a report is made from: the results of one screen, read but not yet judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from genomesieve.genome import EncodedGenome
+from genomesieve.report_numbers import Estimate
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """A model as its bundle states it.
+
+    Parameters
+    ----------
+    name : str
+        As in the `model` column of the evaluation's tables.
+    facts : dict
+        model.json.
+    history : pandas.DataFrame
+        history.tsv.
+    """
+
+    name: str
+    facts: dict
+    history: pd.DataFrame
+
+    @property
+    def calibration(self) -> dict:
+        """Calibration per class; empty for a model that was not calibrated."""
+        return (self.facts.get("calibration") or {}).get("classes", {})
+
+    def operating(self, class_name: str) -> dict | None:
+        """Return the operating threshold of a class, None without calibration."""
+        chosen = self.calibration.get(class_name)
+        if not chosen or not chosen["thresholds"]:
+            return None
+        return chosen["thresholds"][chosen["operating"]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The tables that the evaluation of one genome wrote (see evaluate_scan.py)."""
+
+    metrics: pd.DataFrame
+    curves: pd.DataFrame
+    reliability: pd.DataFrame
+    promises: pd.DataFrame
+    calls: pd.DataFrame
+    details: dict
+
+
+@dataclass(frozen=True)
+class GenomeResults:
+    """What a screen knows about one genome.
+
+    Parameters
+    ----------
+    name : str
+    genome : EncodedGenome
+    split : pandas.DataFrame
+        Columns contig, start, end (0-based half-open), part.
+    calls : pandas.DataFrame
+        calls.bed.gz: contig, start, end, class, score, strand, probability, fdr.
+    intervals : pandas.DataFrame
+        The stretches that were scanned: contig, start, end, part.
+    evaluation : Evaluation or None
+        None where there is no annotation.
+    summaries : dict of dict
+        Summaries by subject, for the account of what was dropped.
+    """
+
+    name: str
+    genome: EncodedGenome
+    split: pd.DataFrame
+    calls: pd.DataFrame
+    intervals: pd.DataFrame
+    evaluation: Evaluation | None = None
+    summaries: dict = field(default_factory=dict)
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the scanned part was held out from training on this very genome."""
+        return bool((self.split["part"] == "test").any())
+
+    @property
+    def scanned_bases(self) -> int:
+        """Length of what was scanned, bp."""
+        return int((self.intervals["end"] - self.intervals["start"]).sum())
+
+    def bases(self, part: str) -> int:
+        """Length of a part of the split, bp."""
+        rows = self.split[self.split["part"] == part]
+        return int((rows["end"] - rows["start"]).sum())
+
+    @property
+    def universe(self) -> str:
+        """Name of the bins on which the main metrics are computed."""
+        return "test" if self.held_out else "screen"
+
+
+@dataclass(frozen=True)
+class Screen:
+    """One screen: its models, its genomes and its settings."""
+
+    name: str
+    settings: dict
+    network: ModelFacts
+    baselines: list[ModelFacts]
+    genomes: list[GenomeResults]
+    windows_summary: dict
+
+    @property
+    def classes(self) -> list[str]:
+        """Classes in the order of the model's outputs."""
+        return list(self.network.facts["classes"])
+
+    @property
+    def title(self) -> str:
+        """What the page is called."""
+        return str(self.settings.get("title") or self.name)
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences that the configuration wants its readers to know."""
+        return [str(note) for note in self.settings.get("notes") or []]
+
+    @property
+    def models(self) -> list[ModelFacts]:
+        """The network, then the baselines."""
+        return [self.network, *self.baselines]
+
+    @property
+    def evaluated(self) -> list[GenomeResults]:
+        """Genomes that have an annotation to be compared with."""
+        return [genome for genome in self.genomes if genome.evaluation is not None]
+
+    @property
+    def strands(self) -> int:
+        """Strands that are predicted separately."""
+        return 2 if any(self.network.facts["stranded"]) else 1
+
+    @property
+    def resolution(self) -> int:
+        """Bases a prediction."""
+        return int(self.network.facts["resolution"])
+
+    @property
+    def calibration_genome(self) -> str:
+        """Genome on which probabilities and thresholds were calibrated."""
+        return str((self.network.facts.get("calibration") or {}).get("genome", "?"))
+
+    def pairs(self) -> list[tuple[GenomeResults, str]]:
+        """Return every evaluated genome with every class."""
+        return [(genome, name) for genome in self.evaluated for name in self.classes]
+
+
+def estimate(
+    genome: GenomeResults, model: str, class_name: str, metric: str, universe: str | None = None
+) -> Estimate:
+    """Look a metric up; an `Estimate` of NaN where it was not measured."""
+    if genome.evaluation is None:
+        return Estimate()
+    table = genome.evaluation.metrics
+    rows = table[
+        (table["model"] == model)
+        & (table["class"] == class_name)
+        & (table["metric"] == metric)
+        & (table["universe"] == (universe or genome.universe))
+    ]
+    if rows.empty:
+        return Estimate()
+    return Estimate(*(float(rows.iloc[0][column]) for column in ("value", "low", "high")))
+
+
+def promises_of(genome: GenomeResults, model: str, class_name: str) -> pd.DataFrame:
+    """Return the promises of a model for a class, by target."""
+    if genome.evaluation is None:
+        return pd.DataFrame()
+    table = genome.evaluation.promises
+    return table[(table["model"] == model) & (table["class"] == class_name)].sort_values(
+        "precision_target"
+    )
+
+
+def operating_promise(
+    genome: GenomeResults, model: ModelFacts, class_name: str
+) -> pd.Series | None:
+    """Return the promise at the operating threshold of a class, None where there is none."""
+    rows, threshold = promises_of(genome, model.name, class_name), model.operating(class_name)
+    if rows.empty or threshold is None:
+        return None
+    near = (rows["precision_target"] - threshold["precision_target"]).abs() < 1e-9
+    return rows[near].iloc[0] if near.any() else None

@@ -1,0 +1,370 @@
+"""Put the words, tables and pictures of a screen together as one HTML page."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import jinja2
+from markupsafe import Markup
+
+from genomesieve import report_tables as tables
+from genomesieve.figures import Picture, draw_panels
+from genomesieve.figures_evaluation import MOST_PANELS, evaluation_pictures
+from genomesieve.figures_genome import (
+    MOST_FALSE,
+    genome_map,
+    logo_picture,
+    split_picture,
+    training_picture,
+)
+from genomesieve.report_data import Screen
+from genomesieve.report_template import STYLE, TEMPLATE
+from genomesieve.report_words import answer
+
+PICTURES = (
+    "precision_recall",
+    "roc",
+    "promises",
+    "prevalence",
+    "reliability",
+    "scores",
+    "genome_map",
+    "logos",
+    "training",
+    "split",
+)
+"""Names of all pictures that a report has, whatever the screen."""
+
+GLOSSARY = {
+    "site, class, genome": "A site is one base (the last or first base of an exon for splice "
+    "sites; the middle of a peak). A class is a kind of site. A genome is a named assembly.",
+    "prediction (bin)": "One score for one class on one strand, for every step of the resolution. "
+    "The curves count predictions.",
+    "call": "A merged prediction above the threshold, a line of calls.bed.gz. The promises count "
+    "calls.",
+    "prevalence": "Sites per prediction, both strands counted where sites have a strand.",
+    "precision": "The share of calls (or of predictions above a threshold) that are annotated "
+    "sites.",
+    "recall": "The share of the annotated sites that are found.",
+    "average precision (AP)": "The mean precision over all recalls, at the genome's own "
+    "prevalence. A model that guesses has an AP equal to the prevalence.",
+    "AUROC": "The chance that a random site scores higher than a random other place. It does not "
+    "depend on how rare sites are, and so it cannot tell a useful scan from a useless one.",
+    "precision at recall r": "At the highest threshold whose recall is at least r; no "
+    "interpolation.",
+    "recall at precision p": "The largest recall with a precision of at least p and at least 20 "
+    "predictions.",
+    "top-k": "Precision of the k best predictions, where k is the number of sites.",
+    "false positives per Mb": "Per megabase of genome, both strands summed.",
+    "enrichment": "Precision over prevalence.",
+    "operating threshold": "The lowest threshold whose one-sided 95 % lower bound of precision, "
+    "measured on the calibration part, reaches the target.",
+    "promised precision": "What calibration expects of the calls, with a 95 % prediction interval: "
+    "how well the precision is known, and the chance in the number of new calls.",
+    "95 % interval": "From resampling blocks of the genome with replacement. Blocks of one contig "
+    "do not speak for other contigs.",
+    "ECE, Brier skill": "Expected calibration error over predictions of 0.01 and more, in bins of "
+    "equal mass; improvement of the Brier score over always saying the prevalence.",
+    "probability, fdr": "In calls.bed.gz: the chance that this very call is right, and the share "
+    "of wrong calls among all that score at least as high - at the prevalence of the calibration "
+    "genome.",
+    "leaked site": "A site of which at least half of the 21-letter words within 100 bp also occur "
+    "in training sequence, on either strand.",
+}
+
+
+@dataclass(frozen=True)
+class DrawnPicture:
+    """A picture whose panels are SVG already."""
+
+    name: str
+    shape: str
+    drawings: list[Markup]
+    empty: str
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing in a section: text, heading, picture, table, fold, code or terms."""
+
+    kind: str
+    content: object
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page with its anchor."""
+
+    key: str
+    title: str
+    items: list[Item]
+
+
+def make_pictures(screen: Screen) -> dict[str, Picture]:
+    """Return all pictures of a report by name."""
+    pictures = [
+        *evaluation_pictures(screen),
+        genome_map(screen),
+        logo_picture(screen),
+        training_picture(screen),
+        split_picture(screen),
+    ]
+    return {picture.name: picture for picture in pictures}
+
+
+def make_page(screen: Screen, pictures: dict[str, Picture]) -> str:
+    """Return the whole page as HTML.
+
+    Parameters
+    ----------
+    screen : Screen
+    pictures : dict of str to Picture
+        As `make_pictures` returns.
+    """
+    drawn = {
+        name: DrawnPicture(
+            name, picture.shape, [Markup(svg) for svg in draw_panels(picture)], picture.empty
+        )
+        for name, picture in pictures.items()
+    }
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    return (
+        environment.from_string(TEMPLATE)
+        .render(
+            screen=screen,
+            style=Markup(STYLE),
+            answer=answer(screen),
+            sections=make_sections(screen, drawn),
+        )
+        .lstrip()
+    )
+
+
+def make_sections(screen: Screen, drawn: dict[str, DrawnPicture]) -> list[Section]:
+    """Return the sections of the page in reading order."""
+    return [
+        Section("answer", "The answer", [_table(tables.contrast_table(screen))]),
+        _curves(screen, drawn),
+        _promises(screen, drawn),
+        _expected(screen, drawn),
+        _probabilities(screen, drawn),
+        _along(screen, drawn),
+        _logos(screen, drawn),
+        _training(screen, drawn),
+        _split(screen, drawn),
+        _dropped(screen),
+        Section("glossary", "What the words mean", [Item("terms", GLOSSARY)]),
+        _configuration(screen),
+    ]
+
+
+def _text(text: str, *values: object) -> Item:
+    """Return a paragraph; values are escaped into it."""
+    return Item("text", Markup(text).format(*values))
+
+
+def _table(table: tables.Table) -> Item:
+    """Return a table that stands open."""
+    return Item("table", table)
+
+
+def _curves(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
+    """Return the section on curves and baselines."""
+    items = [
+        _text(
+            "<b>Precision and recall at natural prevalence.</b> Every prediction of the held-out "
+            "part counts, at the rate at which sites really occur; nothing was balanced. The band "
+            "is the 95 % interval from resampled blocks."
+        ),
+        Item("picture", drawn["precision_recall"]),
+        _text(
+            "<b>ROC, and what it hides.</b> The same scores. All models look alike, because the "
+            "lower axis counts false positives against the enormous number of places that are no "
+            "sites. The upper axis says what the same distance means in false positives per Mb: "
+            "useful models live within a hair's breadth of the left edge."
+        ),
+        Item("picture", drawn["roc"]),
+        Item("heading", "Does the network beat the baselines?"),
+        _text(
+            "Differences on the same resampled blocks. A model beats another if the interval does "
+            "not hold 0."
+        ),
+        _table(tables.differences_table(screen)),
+        Item("fold", tables.metrics_table(screen), "More metrics of every model"),
+    ]
+    if len(screen.pairs()) > MOST_PANELS:
+        items.append(
+            _text("Pictures show the first {} of {} pairs of genome and class; the tables show "
+                  "all.", MOST_PANELS, len(screen.pairs()))
+        )  # fmt: skip
+    return Section("curves", "Finding sites: precision and recall", items)
+
+
+def _promises(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
+    """Return the section on promised and found precision."""
+    return Section(
+        "promises",
+        "Promised against found precision",
+        [
+            _text(
+                "The thresholds were set on the calibration part of {} alone. For each precision "
+                "asked for, the bar is what was promised for new calls and the dot what the "
+                "annotation confirms. On another genome the promise holds only if prevalence and "
+                "score distributions carry over. Sites that nobody annotated count as wrong, so a "
+                "patchy annotation makes the precision found a lower bound.",
+                screen.calibration_genome,
+            ),
+            Item("picture", drawn["promises"]),
+            _text("● marks the operating point, the one that calls.bed.gz uses."),
+            _table(tables.promises_table(screen)),
+        ],
+    )
+
+
+def _expected(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
+    """Return the section on expected calls and other prevalences."""
+    return Section(
+        "expected",
+        "Expected right and wrong calls",
+        [
+            _text("In everything that was scanned, at the operating point."),
+            _table(tables.expected_table(screen)),
+            Item("heading", "Precision against prevalence"),
+            _text(
+                "The same share of sites found and the same false positive rate give another "
+                "precision where sites are rarer or more common. Probabilities in the calls are "
+                "stated at the prevalence of {}; the marks show this genome's, a third and three "
+                "times it.",
+                screen.calibration_genome,
+            ),
+            Item("picture", drawn["prevalence"]),
+            _table(tables.prevalence_table(screen)),
+        ],
+    )
+
+
+def _probabilities(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
+    """Return the section on reliability and scores."""
+    return Section(
+        "probabilities",
+        "Are the probabilities right?",
+        [
+            _text(
+                "<b>Reliability.</b> Predictions in bins of log-odds: how many were expected to be "
+                "sites and how many are. On the diagonal, a stated 30 % means 30 %. Both axes are "
+                "logarithmic, since almost all predictions are far below 1 %."
+            ),
+            Item("picture", drawn["reliability"]),
+            _text(
+                "<b>Scores.</b> How many sites and how many other places have each score; counts "
+                "are logarithmic. Right of the dotted line, predictions become calls."
+            ),
+            Item("picture", drawn["scores"]),
+        ],
+    )
+
+
+def _along(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
+    """Return the section on calls along the genome."""
+    return Section(
+        "along",
+        "Calls along the genome",
+        [
+            _text(
+                "Calls of all classes per Mb, in a hundred windows a stretch; the longest "
+                "stretches of each genome. Right calls point up, wrong ones down."
+            ),
+            Item("picture", drawn["genome_map"]),
+        ],
+    )
+
+
+def _logos(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
+    """Return the section on the sequence of calls."""
+    text = (
+        "Information in bits around the site's base (position 0, marked), in the direction of its "
+        "strand. The best-scoring false positives are the {} calls with the highest scores that "
+        "the annotation does not know: if they look like sites, some may be real."
+    )
+    if screen.resolution > 1:
+        text += " Predictions cover several bases, so that calls are not aligned to the base."
+    return Section(
+        "logos",
+        "What was called, as sequence",
+        [
+            _text(text, MOST_FALSE),
+            Item("picture", drawn["logos"]),
+            _table(tables.consensus_table(screen)),
+        ],
+    )
+
+
+def _training(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
+    """Return the section on training."""
+    return Section(
+        "training",
+        "Training",
+        [
+            _text(
+                "The loss is weighted so that it speaks for the whole training part, although "
+                "sites were sampled more often. The average precision is measured at natural "
+                "prevalence on the validation part."
+            ),
+            Item("picture", drawn["training"]),
+        ],
+    )
+
+
+def _split(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
+    """Return the section on the split and on leakage."""
+    return Section(
+        "split",
+        "The split, and what leaks through it",
+        [
+            _text("Parts of each genome; guards keep the context of one part out of another."),
+            Item("picture", drawn["split"]),
+            _table(tables.split_table(screen)),
+            Item("heading", "Leakage"),
+            _text(
+                "Repeats and duplicated genes carry training sequence into the other parts. "
+                "Average precision with and without sites of which half of the surrounding "
+                "21-letter words occur in training sequence."
+            ),
+            _table(tables.leakage_table(screen)),
+            Item("heading", "What was judged"),
+            _table(tables.universe_table(screen)),
+        ],
+    )
+
+
+def _dropped(screen: Screen) -> Section:
+    """Return the section on what was dropped on the way."""
+    items = [
+        _text("Nothing is repaired silently: everything that was left out is counted here."),
+        _table(tables.dropped_table(screen)),
+    ]
+    for genome in screen.genomes:
+        for subject, summary in genome.summaries.items():
+            title = f"{genome.name}: {subject}, everything counted"
+            items.append(Item("fold", tables.summary_table(summary), title))
+    windows = tables.summary_table(screen.windows_summary)
+    items.append(Item("fold", windows, "Training windows: how they were drawn"))
+    return Section("dropped", "What was dropped on the way", items)
+
+
+def _configuration(screen: Screen) -> Section:
+    """Return the section on configuration, versions and digests."""
+    items = [Item("code", _json(screen.settings), "Configuration of this screen")]
+    for model in screen.models:
+        items.append(Item("code", _json(model.facts), f"Model {model.name} (model.json)"))
+    for genome in screen.evaluated:
+        details = _json(genome.evaluation.details)
+        items.append(Item("code", details, f"Evaluation of {genome.name} (details.json)"))
+    return Section("configuration", "Configuration, versions and digests", items)
+
+
+def _json(content: object) -> str:
+    """Write JSON for reading, long lists shortened."""
+    return json.dumps(tables.shorten(content), indent=2, ensure_ascii=False)

@@ -1,0 +1,250 @@
+"""The sentences of a report: what was learned, what was promised, what was found.
+
+Texts are Markup: everything that comes from data is escaped.
+"""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from genomesieve.report_data import (
+    GenomeResults,
+    Screen,
+    estimate,
+    operating_promise,
+)
+from genomesieve.report_numbers import (
+    Estimate,
+    count,
+    count_with_interval,
+    decimal,
+    listed,
+    megabases,
+    one_in,
+    percent,
+    percent_with_interval,
+)
+
+MOST_CLASSES = 3
+"""Sentences name each class up to this many, and sum up beyond."""
+
+
+def answer(screen: Screen) -> list[Markup]:
+    """Return the sentences that a reader should take away if nothing else."""
+    sentences = [training_sentence(screen)]
+    held_out = [genome for genome in screen.genomes if genome.held_out]
+    screened = [genome for genome in screen.genomes if not genome.held_out]
+    if held_out:
+        sentences.append(Markup(" ").join(held_out_sentence(screen, genome) for genome in held_out))
+    if screened:
+        sentences.append(Markup(" ").join(screened_sentence(screen, genome) for genome in screened))
+    contrast = contrast_sentence(screen)
+    return sentences + ([contrast] if contrast else [])
+
+
+def training_sentence(screen: Screen) -> Markup:
+    """Say what was trained on what, and how rare the sites are."""
+    trained = [genome for genome in screen.genomes if genome.bases("train")]
+    places = listed([f"{megabases(g.bases('train'))} of {g.name}" for g in trained])
+    rates = [
+        (name, screen.network.calibration[name].get("prevalence", float("nan")))
+        for name in screen.classes
+        if name in screen.network.calibration
+    ]
+    unit = "strand-position" if screen.strands == 2 else "position"
+    if screen.resolution > 1:
+        unit = f"bin of {screen.resolution} bp"
+    text = Markup("The network <b>{}</b> was trained to find <b>{}</b> sites").format(
+        screen.network.name, listed(screen.classes)
+    )
+    if places:
+        text += Markup(" on <b>{}</b>").format(places)
+    if rates and len(rates) <= MOST_CLASSES:
+        clauses = [f"{one_in(rate)} {unit}s is a {name} site" for name, rate in rates]
+        text += Markup(", where {}").format(listed(clauses))
+    elif rates:
+        values = [rate for _, rate in rates]
+        text += Markup(", where between {} and {} {}s carry a site of a class").format(
+            one_in(min(values)), one_in(max(values)), unit
+        )
+    return text + Markup(".")
+
+
+def held_out_sentence(screen: Screen, genome: GenomeResults) -> Markup:
+    """Say how the promise held on the part of a genome that training never saw."""
+    text = Markup("On <b>{} of {}</b> held out from training it makes <b>{} calls</b>").format(
+        megabases(genome.scanned_bases), genome.name, count(len(genome.calls))
+    )
+    return text + _clauses(screen, genome) + Markup(".")
+
+
+def screened_sentence(screen: Screen, genome: GenomeResults) -> Markup:
+    """Say what to expect of the calls on a genome that was only screened."""
+    text = Markup("On <b>{} of {}</b>, screened with the same model, it makes <b>{} calls</b>")
+    text = text.format(megabases(genome.scanned_bases), genome.name, count(len(genome.calls)))
+    sums = [expected_calls(screen, genome, name) for name in screen.classes]
+    true = sum(pair[0].value for pair in sums if pair[0].known)
+    false = sum(pair[1].value for pair in sums if pair[1].known)
+    if any(pair[0].known for pair in sums):
+        text += Markup(", about {} right and {} wrong").format(count(true), count(false))
+        text += Markup(" if prevalence and scores carry over from {}").format(
+            screen.calibration_genome
+        )
+    if genome.evaluation is None:
+        return text + Markup("; it has no annotation, so these calls cannot be checked here.")
+    return text + _clauses(screen, genome) + Markup(".")
+
+
+def _clauses(screen: Screen, genome: GenomeResults) -> Markup:
+    """Return one clause for each class, or one for all where there are many."""
+    if genome.evaluation is None:
+        return Markup("; there is no annotation to check them against")
+    if len(screen.classes) > MOST_CLASSES:
+        return _summary_clause(screen, genome)
+    clauses = [class_clause(screen, genome, name) for name in screen.classes]
+    return Markup(": ") + Markup("; ").join(clauses)
+
+
+def class_clause(screen: Screen, genome: GenomeResults, class_name: str) -> Markup:
+    """Say what was promised and found for one class."""
+    promise = operating_promise(genome, screen.network, class_name)
+    if promise is None:
+        return Markup("{}: no promise was made").format(class_name)
+    target = percent(promise["precision_target"])
+    promised = Estimate(promise["promised"], promise["low"], promise["high"])
+    found = percent(promise["observed"])
+    text = Markup("<b>{}</b> – ").format(class_name)
+    if not promise["reached"]:
+        threshold = screen.network.operating(class_name) or {}
+        bound = percent(threshold.get("lower_bound", float("nan")))
+        text += Markup("a precision of {} was <b>not reached</b> (best bound {}), ").format(
+            target, bound
+        )
+    if not promise["calls"]:
+        return text + Markup("no calls, so no precision to check")
+    text += Markup("promised precision {}, found <b>{}</b> ({})").format(
+        percent_with_interval(promised), found, verdict(promise)
+    )
+    return text + Markup(", with {} of the annotated sites found").format(
+        percent(promise["recall"])
+    )
+
+
+def verdict(promise: pd.Series) -> str:
+    """Say whether the precision found lies in the promised interval."""
+    observed, low, high = promise["observed"], promise["low"], promise["high"]
+    if not np.isfinite(observed):
+        return "nothing to check"
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return "no interval was promised"
+    if observed < low:
+        return "the promise was not kept"
+    return "better than promised" if observed > high else "as promised"
+
+
+def _summary_clause(screen: Screen, genome: GenomeResults) -> Markup:
+    """Sum the promises of many classes up."""
+    promises = [operating_promise(genome, screen.network, name) for name in screen.classes]
+    checked = [row for row in promises if row is not None and np.isfinite(row["observed"])]
+    kept = sum(verdict(row) in ("as promised", "better than promised") for row in checked)
+    unreached = sum(row is not None and not row["reached"] for row in promises)
+    text = Markup("; the promise was kept for {} of the {} classes with calls to check").format(
+        kept, len(checked)
+    )
+    if unreached:
+        text += Markup(", and the precision asked for was not reached for {}").format(unreached)
+    return text
+
+
+def contrast_sentence(screen: Screen) -> Markup | None:
+    """Show that AUROC hides what average precision tells, where there is a baseline."""
+    genomes = sorted(screen.evaluated, key=lambda genome: not genome.held_out)
+    if not genomes:
+        return None
+    genome = genomes[0]
+    auroc, precision = ([], [])
+    for model in screen.models:
+        values = [estimate(genome, model.name, name, "auroc").value for name in screen.classes]
+        average = [
+            estimate(genome, model.name, name, "average_precision").value for name in screen.classes
+        ]
+        if np.isfinite(values).any() and np.isfinite(average).any():
+            auroc.append(f"{model.name} {_range(values)}")
+            precision.append(f"{model.name} {_range(average)}")
+    if not auroc:
+        return None
+    return Markup(
+        "<b>Do not trust AUROC here:</b> on {} it is {}, while the average precision at the "
+        "genome's own rate – what a user of the calls feels – is <b>{}</b>."
+    ).format(genome.name, listed(auroc), listed(precision))
+
+
+def _range(values: list[float]) -> str:
+    """Write the smallest and the largest of some values."""
+    low, high = decimal(np.nanmin(values), 2), decimal(np.nanmax(values), 2)
+    if low == high:
+        low, high = decimal(np.nanmin(values)), decimal(np.nanmax(values))
+    return low if low == high else f"{low}–{high}"
+
+
+def expected_calls(
+    screen: Screen, genome: GenomeResults, class_name: str
+) -> tuple[Estimate, Estimate]:
+    """Return how many calls of a class at the operating point should be right and wrong.
+
+    The evaluation's figures are used where there are any; else the precision found in calibration
+    is applied to the number of calls, with the interval of `precision_interval`.
+    """
+    true = estimate(genome, screen.network.name, class_name, "expected_true_calls")
+    false = estimate(genome, screen.network.name, class_name, "expected_false_calls")
+    if true.known and false.known:
+        return true, false
+    threshold = screen.network.operating(class_name)
+    calls = int((genome.calls["class"] == class_name).sum())
+    if threshold is None or not np.isfinite(threshold["precision"]):
+        return Estimate(), Estimate()
+    low, high = precision_interval(threshold, calls)
+    value = threshold["precision"]
+    return (
+        Estimate(calls * value, calls * low, calls * high),
+        Estimate(calls * (1 - value), calls * (1 - high), calls * (1 - low)),
+    )
+
+
+def precision_interval(threshold: dict, calls: int) -> tuple[float, float]:
+    """Return the 95 % prediction interval of the precision of some number of new calls.
+
+    The bootstrap of the calibration part says how well the precision is known; the sampling noise
+    of that many calls, widened by the design effect, comes on top.
+
+    Parameters
+    ----------
+    threshold : dict
+        `bootstrap_quantiles` (of precision, equally spaced) and `design_effect`.
+    calls : int
+        New calls.
+    """
+    quantiles = np.asarray(threshold.get("bootstrap_quantiles") or [], dtype=float)
+    if not len(quantiles) or calls == 0:
+        return float("nan"), float("nan")
+    spread = np.sqrt(quantiles * (1 - quantiles) * threshold.get("design_effect", 1.0) / calls)
+    # 101 equally likely steps of a standard normal, by its inverse at their middles.
+    steps = _normal_steps(101)
+    mixture = np.clip(quantiles[:, None] + spread[:, None] * steps, 0, 1)
+    low, high = np.quantile(mixture, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _normal_steps(number: int) -> np.ndarray:
+    """Return the quantiles of a standard normal at the middles of equal shares."""
+    normal = NormalDist()
+    return np.array([normal.inv_cdf((step + 0.5) / number) for step in range(number)])
+
+
+def expectation_words(pair: tuple[Estimate, Estimate]) -> tuple[str, str]:
+    """Write expected right and wrong calls with their intervals."""
+    return count_with_interval(pair[0]), count_with_interval(pair[1])

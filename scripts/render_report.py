@@ -1,0 +1,209 @@
+"""Render the report of a screen: one self-contained HTML page and its pictures as SVG.
+
+Reads the evaluations, the merged scans, the bundles and the summaries of one screen, and writes
+report.html (no outside resources) and, for each subject, one SVG with a panel for every genome and
+class: precision_recall, roc, promises, prevalence, reliability, scores, genome_map, logos, training
+and split. Genomes without --evaluation have calls only. A file is written only after everything
+could be drawn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from genomesieve.command_line import json_value, make_parser, named_path, run_script
+from genomesieve.errors import InputError
+from genomesieve.figures import draw_picture
+from genomesieve.files import existing_file, read_json, read_table, whole_file
+from genomesieve.genome import EncodedGenome, contig_index
+from genomesieve.report_data import Evaluation, GenomeResults, ModelFacts, Screen
+from genomesieve.report_page import make_page, make_pictures
+
+logger = logging.getLogger(__name__)
+
+CALL_COLUMNS = ["contig", "start", "end", "class", "score", "strand", "probability", "fdr"]
+KEYS = ("model", "class", "universe")
+
+
+def read_evaluation(folder: Path, genome: str) -> Evaluation:
+    """Read the tables that evaluate_scan wrote for one genome."""
+    what = f"evaluation of {genome}"
+    metrics = read_table(
+        folder / "metrics.tsv", what, (*KEYS, "metric", "value", "low", "high"), text=("class",)
+    )
+    return Evaluation(
+        metrics=metrics,
+        curves=read_table(
+            folder / "curves.parquet", what, (*KEYS, "curve", "x", "y", "low", "high", "label")
+        ),
+        reliability=read_table(
+            folder / "reliability.parquet", what, (*KEYS, "expected", "observed", "bins")
+        ),
+        promises=_read_promises(folder / "promises.tsv", what),
+        calls=read_table(
+            folder / "calls.parquet",
+            what,
+            ("contig", "start", "end", "class", "strand", "score", "status", "called"),
+        ),
+        details=read_json(folder / "details.json", what),
+    )
+
+
+def _read_promises(path: Path, what: str) -> pd.DataFrame:
+    """Read promises.tsv; its numbers may be blank where nothing was called."""
+    numbers = [
+        "precision_target", "promised", "low", "high", "observed", "observed_low",
+        "observed_high", "calls", "true_calls", "recall",
+    ]  # fmt: skip
+    table = read_table(path, what, ("model", "class", "reached", *numbers), text=("class",))
+    for column in numbers:
+        table[column] = pd.to_numeric(table[column])
+    return table
+
+
+def read_calls(path: Path, genome: str) -> pd.DataFrame:
+    """Read calls.bed.gz: columns `CALL_COLUMNS`, positions 0-based half-open."""
+    existing_file(path, f"calls of {genome}")
+    kinds = {"contig": str, "class": str, "strand": str}
+    try:
+        return pd.read_csv(
+            path, sep="\t", comment="#", names=CALL_COLUMNS, dtype=kinds, compression="gzip"
+        )
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError(f"calls of {genome} {path} cannot be read: {error}") from error
+
+
+def read_model(folder: Path) -> ModelFacts:
+    """Read what a bundle says about itself, and its training history."""
+    facts = read_json(folder / "model.json", "model")
+    missing = [key for key in ("name", "classes", "stranded", "resolution") if key not in facts]
+    if missing:
+        raise InputError(f"model {folder / 'model.json'} lacks {', '.join(missing)}")
+    return ModelFacts(facts["name"], facts, read_table(folder / "history.tsv", "training history"))
+
+
+def read_genome(name: str, arguments: dict[str, dict[str, Path]]) -> GenomeResults:
+    """Read everything about one genome.
+
+    Parameters
+    ----------
+    name : str
+    arguments : dict of str to dict
+        Paths by genome, by what they are: scan, genome_folder, split, and where given evaluation,
+        sites_summary and genome_summary.
+    """
+    for key in ("genome_folder", "split"):
+        if name not in arguments[key]:
+            option = "--" + key.replace("_", "-")
+            raise InputError(f"genome {name} has --scan but no {option}; expected both")
+    evaluation = arguments["evaluation"].get(name)
+    summaries = {}
+    for key, title in (("genome_summary", "genome"), ("sites_summary", "sites")):
+        if name in arguments[key]:
+            summaries[title] = read_json(arguments[key][name], f"{title} summary of {name}")
+    scan = arguments["scan"][name]
+    columns = ("contig", "start", "end", "part")
+    results = GenomeResults(
+        name=name,
+        genome=EncodedGenome.open(arguments["genome_folder"][name], name),
+        split=read_table(arguments["split"][name], "split", columns, text=("contig",)),
+        calls=read_calls(scan / "calls.bed.gz", name),
+        intervals=read_table(scan / "intervals.tsv", "scan", columns, text=("contig",)),
+        evaluation=read_evaluation(evaluation, name) if evaluation else None,
+        summaries=summaries,
+    )
+    for contig in pd.concat([results.split["contig"], results.calls["contig"]]).unique():
+        contig_index(results.genome.contigs, contig, name)
+    return results
+
+
+def read_screen(arguments: argparse.Namespace) -> Screen:
+    """Read all results of a screen."""
+    keys = ("scan", "genome_folder", "split", "evaluation", "sites_summary", "genome_summary")
+    paths = {key: dict(getattr(arguments, key)) for key in keys}
+    for key, named in paths.items():
+        unknown = sorted(set(named) - set(paths["scan"]))
+        if unknown:
+            option = "--" + key.replace("_", "-")
+            raise InputError(f"{option} names genome {unknown[0]}, which has no --scan")
+    baselines = [read_model(folder) for _, folder in arguments.baseline]
+    return Screen(
+        name=arguments.screen,
+        settings=arguments.settings,
+        network=read_model(arguments.model),
+        baselines=[
+            ModelFacts(name, model.facts, model.history)
+            for (name, _), model in zip(arguments.baseline, baselines)
+        ],
+        genomes=[read_genome(name, paths) for name in paths["scan"]],
+        windows_summary=read_json(arguments.windows_summary, "windows summary")
+        if arguments.windows_summary
+        else {},
+    )
+
+
+def work(arguments: argparse.Namespace) -> None:
+    """Read a screen, draw its pictures and write them and the page."""
+    screen = read_screen(arguments)
+    pictures = make_pictures(screen)
+    page = make_page(screen, pictures)
+    drawings = {name: draw_picture(picture) for name, picture in pictures.items()}
+    for name, svg in drawings.items():
+        with whole_file(arguments.figures / f"{name}.svg") as path:
+            path.write_text(svg, encoding="utf-8")
+    with whole_file(arguments.output) as path:
+        path.write_text(page, encoding="utf-8")
+    logger.info("wrote %s (%.1f MB)", arguments.output, len(page.encode()) / 1e6)
+
+
+def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--screen", required=True, help="name of the screen")
+    parser.add_argument(
+        "--settings",
+        type=json_value,
+        required=True,
+        help="JSON object or file, shown as the configuration; its keys `title` (text) and `notes` "
+        "(list of sentences for the reader) are used",
+    )
+    named = {"type": named_path, "action": "append", "metavar": "GENOME=PATH"}
+    parser.add_argument(
+        "--scan", **named, required=True, help="merged scan folder of a genome (repeat)"
+    )
+    parser.add_argument(
+        "--genome-folder", **named, required=True, help="encoded genome folder (repeat)"
+    )
+    parser.add_argument("--split", **named, required=True, help="split table, bp (repeat)")
+    parser.add_argument(
+        "--evaluation", **named, default=[], help="evaluation folder, if annotated (repeat)"
+    )
+    parser.add_argument("--sites-summary", **named, default=[], help="JSON of the sites (repeat)")
+    parser.add_argument("--genome-summary", **named, default=[], help="JSON of genome (repeat)")
+    parser.add_argument("--windows-summary", type=Path, help="JSON of the training windows")
+    parser.add_argument("--model", type=Path, required=True, help="calibrated bundle folder")
+    parser.add_argument(
+        "--baseline",
+        type=named_path,
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="bundle folder of a baseline, by its name in the metrics (repeat)",
+    )
+    parser.add_argument("--output", type=Path, required=True, help="the page (.html)")
+    parser.add_argument("--figures", type=Path, required=True, help="folder of the SVG pictures")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the script; return its exit code."""
+    return run_script(work, parse_arguments(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,238 @@
+"""Scan one shard of a genome with a calibrated model, without looking at any label.
+
+In: a model bundle, an encoded genome and its split. Out, in --output-dir: histograms.npz (exact
+histogram of score codes per class and strand, and per block), candidates.parquet (every bin that
+scores at or above the class's floor), summary.json and, with --keep-scores, scores.npy (uint16 code
+of every bin: strands x classes x bins).
+
+Shards are ranges of chunks, not of contigs, so they take equal time whatever the genome looks like,
+and cutting a scan differently does not change a score.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from genomesieve.bundle import Bundle, load_bundle
+from genomesieve.command_line import add_device_arguments, make_parser, run_script
+from genomesieve.errors import InputError
+from genomesieve.files import read_table, whole_file, write_json, write_table
+from genomesieve.genome import EncodedGenome
+from genomesieve.label_counts import sparse_block_histogram, total_histogram
+from genomesieve.layout import ScanLayout, make_layout
+from genomesieve.scanner import (
+    Chunks,
+    Scanner,
+    ScanPlan,
+    choose_device,
+    list_chunks,
+    shard_of_chunks,
+)
+
+logger = logging.getLogger(__name__)
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="calibrated model folder")
+    parser.add_argument("--genome", required=True, help="name of the genome, for messages")
+    parser.add_argument("--genome-folder", type=Path, required=True, help="from encode_genome")
+    parser.add_argument("--split", type=Path, required=True, help="split.tsv from split_genome")
+    parser.add_argument(
+        "--parts",
+        type=lambda text: tuple(text.split(",")),
+        required=True,
+        help="parts of the split to scan, with commas between them, such as test,screen",
+    )
+    parser.add_argument("--shard", type=int, default=1, help="which shard, counted from 1")
+    parser.add_argument("--shards", type=int, default=1, help="into how many the scan is cut")
+    parser.add_argument(
+        "--keep-scores", action="store_true", help="write scores.npy, two bytes a score"
+    )
+    add_device_arguments(parser)
+    parser.add_argument("--output-dir", type=Path, required=True, help="folder of the shard")
+    return parser.parse_args(argv)
+
+
+def scan(arguments: argparse.Namespace) -> None:
+    """Scan the shard and write its files."""
+    torch.set_num_threads(arguments.threads)
+    bundle = load_bundle(arguments.model)
+    floors = calibrated_floors(bundle, arguments.model)
+    plan = ScanPlan(**bundle.scan_plan)
+    genome = EncodedGenome.open(arguments.genome_folder, arguments.genome)
+    split = read_table(
+        arguments.split, "split", ("contig", "start", "end", "part"), text=("contig", "part")
+    )
+    layout = make_layout(
+        split,
+        genome.contigs,
+        arguments.parts,
+        bundle.architecture.resolution,
+        bundle.architecture.context,
+        genome.name,
+    )
+    if layout.bins == 0:
+        raise InputError(
+            f"{arguments.split} has no bins in parts {','.join(arguments.parts)}; expected some"
+        )
+    chunks = list_chunks(layout, plan.chunk)
+    wanted = shard_of_chunks(len(chunks), arguments.shard, arguments.shards)
+    first, end = bin_range(chunks, wanted, layout)
+    device = choose_device(arguments.device)
+    scanner = Scanner(bundle, plan, device, genome.alphabet)
+    arguments.output_dir.mkdir(parents=True, exist_ok=True)
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory(dir=arguments.output_dir, prefix=".scan-") as folder:
+        path = Path(folder) / "scores.npy"
+        scores = scan_bins(scanner, genome, chunks, wanted, first, end, path)
+        seconds = time.monotonic() - begin
+        write_shard(arguments.output_dir, scores, floors, shard_layout(layout, first, end), first)
+        if arguments.keep_scores:
+            scores.flush()
+            with whole_file(arguments.output_dir / "scores.npy") as temporary:
+                path.replace(temporary)
+    passes = bundle.strands
+    write_json(
+        arguments.output_dir / "summary.json",
+        {
+            "genome": genome.name,
+            "model": bundle.name,
+            "shard": arguments.shard,
+            "shards": arguments.shards,
+            "parts": list(arguments.parts),
+            "first_bin": first,
+            "end_bin": end,
+            "bins": end - first,
+            "total_bins": layout.bins,
+            "strands": passes,
+            "plan": plan.to_dict(),
+            "device": str(device),
+            "threads": arguments.threads,
+            "seconds": round(seconds, 3),
+        },
+    )
+    logger.info(
+        "%s: %d bp, %d strand passes, %.0f bp/s",
+        genome.name,
+        (end - first) * layout.resolution,
+        passes,
+        (end - first) * layout.resolution * passes / max(seconds, 1e-9),
+    )
+
+
+def calibrated_floors(bundle: Bundle, folder: Path) -> np.ndarray:
+    """Return the lowest code worth keeping of every class, shape=(classes,), dtype=uint16."""
+    if not bundle.calibration or not bundle.scan_plan:
+        raise InputError(
+            f"model {folder} is not calibrated; expected a folder written by calibrate_model"
+        )
+    known = bundle.calibration["classes"]
+    return np.array([known[name]["floor_code"] for name in bundle.classes], dtype=np.uint16)
+
+
+def bin_range(chunks: Chunks, wanted: range, layout: ScanLayout) -> tuple[int, int]:
+    """Return the first bin of some consecutive chunks and the one after their last."""
+    ends = np.append(chunks.first_bin, layout.bins)
+    return int(ends[wanted.start]), int(ends[wanted.stop])
+
+
+def shard_layout(layout: ScanLayout, first: int, end: int) -> ScanLayout:
+    """Return the layout with blocks cut to a range of bins and counted from its first."""
+    blocks = layout.blocks
+    cut = {name: blocks[name].clip(first, end) - first for name in ("first_bin", "end_bin")}
+    return replace(layout, blocks=blocks.assign(**cut))
+
+
+def scan_bins(
+    scanner: Scanner,
+    genome: EncodedGenome,
+    chunks: Chunks,
+    wanted: range,
+    first: int,
+    end: int,
+    path: Path,
+) -> np.memmap:
+    """Score consecutive chunks into a mapped file, shape=(strands, classes, bins)."""
+    shape = (scanner.bundle.strands, len(scanner.bundle.classes), end - first)
+    scores = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint16, shape=shape)
+    scanned = tqdm(
+        scanner.scan(genome, chunks, wanted),
+        total=len(wanted),
+        unit="chunk",
+        disable=None,
+        ncols=100,
+        desc=genome.name,
+    )
+    for start, codes in scanned:
+        scores[..., start - first : start - first + codes.shape[-1]] = codes
+    return scores
+
+
+def write_shard(
+    folder: Path, scores: np.ndarray, floors: np.ndarray, layout: ScanLayout, first: int
+) -> None:
+    """Write histograms and candidates of a shard."""
+    blocks = sparse_block_histogram(scores, layout, floors)
+    with whole_file(folder / "histograms.npz") as temporary:
+        np.savez_compressed(
+            temporary,
+            total=total_histogram(scores),
+            floor=floors,
+            **{name: blocks[name].to_numpy() for name in blocks.columns},
+        )
+    write_table(folder / "candidates.parquet", list_candidates(scores, floors, first))
+
+
+def list_candidates(scores: np.ndarray, floors: np.ndarray, first: int) -> pd.DataFrame:
+    """List the bins at or above the floor of their class.
+
+    Parameters
+    ----------
+    scores : numpy.ndarray, shape=(strands, classes, bins), dtype=uint16
+    floors : numpy.ndarray, shape=(classes,), dtype=uint16
+    first : int
+        Number of the first bin.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns bin (int64), class_index (uint16), strand_index (uint8), code (uint16).
+    """
+    parts = []
+    for strand, index in np.ndindex(*scores.shape[:2]):
+        row = scores[strand, index]
+        found = np.flatnonzero(row >= floors[index])
+        parts.append(
+            pd.DataFrame(
+                {
+                    "bin": found + first,
+                    "class_index": np.full(len(found), index, dtype=np.uint16),
+                    "strand_index": np.full(len(found), strand, dtype=np.uint8),
+                    "code": np.asarray(row[found]),
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the script; return its exit code."""
+    return run_script(scan, parse_arguments(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

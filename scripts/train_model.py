@@ -1,0 +1,218 @@
+"""Train a network on sampled windows and write it, uncalibrated, as a model folder.
+
+In: windows (augmented), and for every training genome its encoded folder, sites, intervals and
+split. Out: model.safetensors, model.json (probabilities stay uncalibrated until calibrate_model has
+run) and history.tsv in --output-dir. The weights kept are those with the best average precision on
+the validation part, measured at the genome's own rate of sites.
+
+An unfinished run leaves its state in --checkpoint; the same command takes it up again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from genomesieve.architecture import resolve_architecture
+from genomesieve.batches import WindowSource
+from genomesieve.bundle import Bundle, save_bundle
+from genomesieve.command_line import (
+    add_class_arguments,
+    add_device_arguments,
+    add_genome_arguments,
+    json_value,
+    make_parser,
+    run_script,
+)
+from genomesieve.errors import InputError
+from genomesieve.files import read_table
+from genomesieve.labelled_genome import (
+    LabelledGenome,
+    open_labelled_genomes,
+    read_splits,
+    shared_strandedness,
+)
+from genomesieve.networks import build_network, set_prior
+from genomesieve.scanner import choose_device
+from genomesieve.training import Trainer, TrainingSettings
+
+logger = logging.getLogger(__name__)
+
+WINDOW_COLUMNS = ("genome", "contig", "start", "length", "part", "strand", "inclusion")
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__)
+    parser.add_argument(
+        "--windows", type=Path, required=True, help="windows table from augment_windows (parquet)"
+    )
+    add_genome_arguments(parser)
+    add_class_arguments(parser)
+    parser.add_argument(
+        "--model",
+        type=json_value,
+        required=True,
+        help='JSON or its file: {"preset": "dilated" | "motif_cnn", and any of its settings}',
+    )
+    parser.add_argument(
+        "--training",
+        type=json_value,
+        default={},
+        help='JSON or its file, such as {"steps": 1000, "batch": 16, "learning_rate": 0.002}',
+    )
+    parser.add_argument(
+        "--reverse-complement",
+        choices=["augment", "average"],
+        default="augment",
+        help="unstranded classes: train on both strands, or average both strands everywhere",
+    )
+    parser.add_argument(
+        "--ignore-margin",
+        type=int,
+        default=0,
+        help="bp around a site's interval that are left out of the loss",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights and order of windows")
+    add_device_arguments(parser)
+    parser.add_argument(
+        "--checkpoint", type=Path, help="folder for the state of an unfinished run (default: none)"
+    )
+    parser.add_argument("--output-dir", type=Path, required=True, help="folder of the model")
+    return parser.parse_args(argv)
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Read everything, train, and write the model folder."""
+    torch.set_num_threads(arguments.threads)
+    device = choose_device(arguments.device)
+    architecture = resolve_architecture(arguments.model)
+    settings = TrainingSettings.from_mapping(arguments.training)
+    stranded = shared_strandedness(arguments.classes)
+    names = list(arguments.classes)
+    genomes = open_labelled_genomes(
+        dict(arguments.genome),
+        dict(arguments.sites),
+        dict(arguments.intervals),
+        names,
+        stranded,
+        arguments.ignore_margin,
+    )
+    windows = read_table(arguments.windows, "windows", WINDOW_COLUMNS)
+    sources = {
+        part: WindowSource(rows, genomes, architecture, settings.weight_cap)
+        for part, rows in windows.groupby("part")
+    }
+    if set(sources) != {"train", "valid"}:
+        raise InputError(f"{arguments.windows} has parts {sorted(sources)}; expected train, valid")
+    prevalence = part_prevalence(genomes, read_splits(arguments.split), architecture.resolution)
+    torch.manual_seed(arguments.seed)
+    network = build_network(
+        architecture, len(names), arguments.labels, arguments.reverse_complement
+    )
+    set_prior(network, prevalence, arguments.labels)
+    logger.info(
+        "%s: %d parameters, context %d bp, resolution %d bp; %d training windows of %d bp, "
+        "effective share %.2f; device %s, %d threads",
+        architecture.settings.preset,
+        sum(weight.numel() for weight in network.parameters()),
+        architecture.context,
+        architecture.resolution,
+        len(sources["train"]),
+        sources["train"].length,
+        sources["train"].effective_share,
+        device,
+        arguments.threads,
+    )
+    trainer = Trainer(
+        network,
+        sources["train"],
+        sources["valid"],
+        names,
+        arguments.labels,
+        settings,
+        arguments.seed,
+        device,
+        arguments.checkpoint,
+        fingerprint(arguments),
+    )
+    history = trainer.fit()
+    save_bundle(
+        arguments.output_dir,
+        Bundle(
+            name=architecture.settings.preset,
+            network=network,
+            architecture=architecture,
+            classes=names,
+            stranded=stranded,
+            labels=arguments.labels,
+            reverse_complement=arguments.reverse_complement,
+            training={
+                **vars(settings),
+                "seed": arguments.seed,
+                "device": str(device),
+                "threads": arguments.threads,
+                "torch": torch.__version__,
+                "genomes": sorted(genomes),
+                "windows": len(sources["train"]),
+                "window_length": sources["train"].length,
+                "effective_share": sources["train"].effective_share,
+                "prevalence": dict(zip(names, prevalence.tolist())),
+                "windows_sha256": file_digest(arguments.windows),
+            },
+            history=history,
+        ),
+    )
+
+
+def part_prevalence(
+    genomes: dict[str, LabelledGenome],
+    splits: dict[str, pd.DataFrame],
+    resolution: int,
+) -> np.ndarray:
+    """Count the share of training bins that hold a site, per class (both strands pooled)."""
+    positives, bins = 0, 0
+    for name, labelled in genomes.items():
+        rows = splits[name][splits[name]["part"] == "train"]
+        found, total = labelled.count_site_bins(rows, resolution)
+        positives, bins = positives + found, bins + total
+    return positives / max(bins, 1)
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def fingerprint(arguments: argparse.Namespace) -> str:
+    """Digest everything that a checkpoint must agree on: data, settings, software."""
+    inputs = [arguments.windows, *(path for _, path in arguments.sites + arguments.intervals)]
+    content = {
+        "inputs": [file_digest(path) for path in inputs],
+        "contigs": [file_digest(folder / "contigs.tsv") for _, folder in arguments.genome],
+        "model": arguments.model,
+        "training": arguments.training,
+        "classes": arguments.classes,
+        "labels": [arguments.labels, arguments.reverse_complement, arguments.ignore_margin],
+        "run": [arguments.seed, arguments.device, arguments.threads, torch.__version__],
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the script; return its exit code."""
+    return run_script(train, parse_arguments(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

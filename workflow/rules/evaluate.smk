@@ -1,0 +1,55 @@
+rule evaluate_scan:
+    input:
+        source=source("evaluate_scan.py"),
+        codes="results/genomes/{genome}/codes.npy",
+        contigs="results/genomes/{genome}/contigs.tsv",
+        sites="results/{screen}/sites/{genome}.parquet",
+        intervals="results/{screen}/sites/{genome}.intervals.parquet",
+        leakage="results/{screen}/leakage/{genome}.parquet",
+        models=for_models("{road}/model/model.json"),
+        candidates=for_models("{road}/scan/{genome}/candidates.parquet"),
+        histograms=for_models("{road}/scan/{genome}/histograms.npz"),
+        scores=for_models("{road}/scan/{genome}/scores.npy"),
+    output:
+        metrics=report(
+            "results/{screen}/evaluation/{genome}/metrics.tsv",
+            caption="../report/metrics.rst",
+            category="{screen}",
+            subcategory="Evaluation",
+            labels={"genome": "{genome}", "table": "metrics"},
+        ),
+        promises=report(
+            "results/{screen}/evaluation/{genome}/promises.tsv",
+            caption="../report/promises.rst",
+            category="{screen}",
+            subcategory="Evaluation",
+            labels={"genome": "{genome}", "table": "promises"},
+        ),
+        curves="results/{screen}/evaluation/{genome}/curves.parquet",
+        reliability="results/{screen}/evaluation/{genome}/reliability.parquet",
+        calls="results/{screen}/evaluation/{genome}/calls.parquet",
+        details="results/{screen}/evaluation/{genome}/details.json",
+    log:
+        "logs/{screen}/evaluate_scan/{genome}.log",
+    benchmark:
+        "benchmark_logs/{screen}/evaluate_scan/{genome}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="4h",
+    params:
+        code=digest("evaluate_scan.py"),
+        scans=model_options("--scan", "{road}/scan/{genome}"),
+        models=model_options("--model", "{road}/model"),
+        settings=setting("evaluation"),
+        folder=subpath(output.metrics, parent=True),
+    message:
+        "Evaluating the scans of {wildcards.genome} in screen {wildcards.screen}"
+    shell:
+        "python {input.source[0]:q} --genome {wildcards.genome}"
+        " --genome-folder results/genomes/{wildcards.genome} --sites {input.sites:q}"
+        " --intervals {input.intervals:q} --leakage {input.leakage:q} {params.scans}"
+        " {params.models} --settings {params.settings:q} --output-dir {params.folder:q}"
+        " > {log:q} 2>&1"

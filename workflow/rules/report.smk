@@ -1,0 +1,56 @@
+rule render_report:
+    input:
+        source=source("render_report.py"),
+        model="results/{screen}/model/model.json",
+        history="results/{screen}/model/history.tsv",
+        baselines=for_baselines("{road}/model/model.json"),
+        metrics=for_genomes(
+            "evaluated_genomes", "results/{screen}/evaluation/{genome}/metrics.tsv"
+        ),
+        scans=for_genomes("scan_genomes", "results/{screen}/scan/{genome}/summary.json"),
+        candidates=for_genomes(
+            "scan_genomes", "results/{screen}/scan/{genome}/candidates.parquet"
+        ),
+        sites=for_genomes(
+            "labelled_genomes", "results/{screen}/sites/{genome}.summary.json"
+        ),
+        codes=for_genomes("used_genomes", "results/genomes/{genome}/codes.npy"),
+        contigs=for_genomes("used_genomes", "results/genomes/{genome}/contigs.tsv"),
+        summaries=for_genomes("used_genomes", "results/genomes/{genome}/summary.json"),
+        splits=for_genomes("used_genomes", "results/{screen}/split/{genome}.tsv"),
+        windows="results/{screen}/windows/summary.json",
+    output:
+        report=report(
+            "results/{screen}/report.html",
+            caption="../report/report.rst",
+            category="{screen}",
+            subcategory="Report",
+            labels={"genome": "all", "table": "the whole report on one page"},
+        ),
+        figures=report(
+            directory("results/{screen}/figures"),
+            patterns=["{figure}.png"],
+            caption="../report/figures.rst",
+            category="{screen}",
+            subcategory="Figures",
+            labels={"figure": "{figure}"},
+        ),
+    log:
+        "logs/{screen}/render_report.log",
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        code=digest("render_report.py"),
+        settings=report_settings,
+        data=report_data,
+    message:
+        "Writing the report of screen {wildcards.screen}"
+    shell:
+        "python {input.source[0]:q} --screen {wildcards.screen} --settings {params.settings:q}"
+        " {params.data} --model results/{wildcards.screen}/model"
+        " --windows-summary {input.windows:q} --output {output.report:q}"
+        " --figures {output.figures:q} > {log:q} 2>&1"

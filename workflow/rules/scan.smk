@@ -1,0 +1,86 @@
+rule scan_genome:
+    input:
+        source=source("scan_genome.py"),
+        weights="{road}/model/model.safetensors",
+        model="{road}/model/model.json",
+        codes="results/genomes/{genome}/codes.npy",
+        contigs="results/genomes/{genome}/contigs.tsv",
+        split=split_of,
+    output:
+        shard=directory("{road}/scan/{genome}/shards/{shard}-of-{shards}"),
+    log:
+        "logs/{road}/scan_genome/{genome}/{shard}-of-{shards}.log",
+    benchmark:
+        "benchmark_logs/{road}/scan_genome/{genome}/{shard}-of-{shards}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 8
+    resources:
+        mem_mb=4000,
+        runtime="12h",
+    params:
+        code=digest("scan_genome.py"),
+        bundle=subpath(input.model, parent=True),
+        parts=scan_parts,
+        keep_scores=keep_scores,
+        device=PLAN.settings["device"],
+    message:
+        "Scanning {wildcards.genome} with {wildcards.road}"
+        " ({wildcards.shard} of {wildcards.shards})"
+    shell:
+        "python {input.source[0]:q} --model {params.bundle:q}"
+        " --genome-folder results/genomes/{wildcards.genome} --split {input.split:q}"
+        " --parts {params.parts} --shard {wildcards.shard} --shards {wildcards.shards}"
+        " --device {params.device} --threads {threads} {params.keep_scores}"
+        " --output-dir {output.shard:q} > {log:q} 2>&1"
+
+
+# Tracks are named by the classes of a screen, and scores are kept only where sites are known, so
+# each such group of scans has a rule with its own list of outputs.
+for group in PLAN.scan_groups:
+
+    rule:
+        name:
+            f"merge_scan_{group.name}"
+        input:
+            source=source("merge_scan.py"),
+            model="{road}/model/model.json",
+            contigs="results/genomes/{genome}/contigs.tsv",
+            split=split_of,
+            shards=shard_folders,
+        output:
+            calls="{road}/scan/{genome}/calls.bed.gz",
+            index="{road}/scan/{genome}/calls.bed.gz.csi",
+            candidates="{road}/scan/{genome}/candidates.parquet",
+            histograms="{road}/scan/{genome}/histograms.npz",
+            intervals="{road}/scan/{genome}/intervals.tsv",
+            blocks="{road}/scan/{genome}/blocks.tsv",
+            summary="{road}/scan/{genome}/summary.json",
+            tracks=[f"{{road}}/scan/{{genome}}/{file}" for file in group.bigwigs],
+            scores=["{road}/scan/{genome}/scores.npy"] if group.keep_scores else [],
+        log:
+            "logs/{road}/merge_scan/{genome}.log",
+        benchmark:
+            "benchmark_logs/{road}/merge_scan/{genome}.tsv"
+        wildcard_constraints:
+            road=alternatives(group.roads),
+            genome=alternatives(group.genomes),
+        conda:
+            "../../envs/genome.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime="4h",
+        params:
+            code=digest("merge_scan.py"),
+            bundle=subpath(input.model, parent=True),
+            folder=subpath(output.calls, parent=True),
+            parts=scan_parts,
+            shards=lambda wildcards, input: option("--shard", input.shards),
+        message:
+            "Merging the scan of {wildcards.genome} by {wildcards.road}"
+        shell:
+            "python {input.source[0]:q} --model {params.bundle:q}"
+            " --genome-folder results/genomes/{wildcards.genome} --split {input.split:q}"
+            " --parts {params.parts} {params.shards} --output-dir {params.folder:q}"
+            " > {log:q} 2>&1"

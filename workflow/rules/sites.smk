@@ -1,0 +1,108 @@
+rule extract_sites:
+    input:
+        source=source("extract_sites.py"),
+        codes="results/genomes/{genome}/codes.npy",
+        contigs="results/genomes/{genome}/contigs.tsv",
+        annotation=genome_file("annotation"),
+        alias=genome_file("alias"),
+        tracks=track_files,
+    output:
+        sites="results/{screen}/sites/{genome}.parquet",
+        intervals="results/{screen}/sites/{genome}.intervals.parquet",
+        summary="results/{screen}/sites/{genome}.summary.json",
+    log:
+        "logs/{screen}/extract_sites/{genome}.log",
+    conda:
+        "../../envs/genome.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        code=digest("extract_sites.py"),
+        files=annotation_options,
+        tracks=track_rows,
+        classes=setting("classes"),
+        regions=regions,
+        resolution=resolution,
+        labels=setting("labels"),
+        min_intron=setting("min_intron"),
+        ignore_margin=setting("ignore_margin"),
+    message:
+        "Extracting the sites of {wildcards.genome} for screen {wildcards.screen}"
+    shell:
+        "python {input.source[0]:q} --genome {wildcards.genome}"
+        " --genome-folder results/genomes/{wildcards.genome} {params.files}"
+        " --tracks {params.tracks:q} --classes {params.classes:q}"
+        " --regions {params.regions:q} --resolution {params.resolution}"
+        " --labels {params.labels} --min-intron {params.min_intron}"
+        " --ignore-margin {params.ignore_margin} --sites {output.sites:q}"
+        " --intervals {output.intervals:q} --summary {output.summary:q} > {log:q} 2>&1"
+
+
+rule split_genome:
+    input:
+        source=source("split_genome.py"),
+        contigs="results/genomes/{genome}/contigs.tsv",
+        sites=sites_if_labelled,
+    output:
+        split="results/{screen}/split/{genome}.tsv",
+        summary="results/{screen}/split/{genome}.summary.json",
+    log:
+        "logs/{screen}/split_genome/{genome}.log",
+    conda:
+        "../../envs/genome.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="30m",
+    params:
+        code=digest("split_genome.py"),
+        rule=split_options,
+        sites=lambda wildcards, input: option("--sites", [input.sites]) if input.sites else "",
+        regions=regions,
+        guard=lambda wildcards: screen_of(wildcards).architecture.context,
+        resolution=resolution,
+    message:
+        "Splitting {wildcards.genome} for screen {wildcards.screen}"
+    shell:
+        "python {input.source[0]:q} --genome {wildcards.genome}"
+        " --genome-folder results/genomes/{wildcards.genome} --regions {params.regions:q}"
+        " {params.rule} --guard {params.guard} --resolution {params.resolution}"
+        " {params.sites} --output {output.split:q} --summary {output.summary:q}"
+        " > {log:q} 2>&1"
+
+
+rule audit_leakage:
+    input:
+        source=source("audit_leakage.py"),
+        codes=for_genomes("train_genomes", "results/genomes/{genome}/codes.npy"),
+        contigs=for_genomes("train_genomes", "results/genomes/{genome}/contigs.tsv"),
+        splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+        audited_codes="results/genomes/{genome}/codes.npy",
+        audited_contigs="results/genomes/{genome}/contigs.tsv",
+        split="results/{screen}/split/{genome}.tsv",
+        sites="results/{screen}/sites/{genome}.parquet",
+    output:
+        leakage="results/{screen}/leakage/{genome}.parquet",
+        summary="results/{screen}/leakage/{genome}.summary.json",
+    log:
+        "logs/{screen}/audit_leakage/{genome}.log",
+    benchmark:
+        "benchmark_logs/{screen}/audit_leakage/{genome}.tsv"
+    conda:
+        "../../envs/genome.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="2h",
+    params:
+        code=digest("audit_leakage.py"),
+        train=leakage_options,
+    message:
+        "Looking for sites of {wildcards.genome} that screen {wildcards.screen} was trained on"
+    shell:
+        "python {input.source[0]:q} {params.train} --genome {wildcards.genome}"
+        " --genome-folder results/genomes/{wildcards.genome} --split {input.split:q}"
+        " --sites {input.sites:q} --output {output.leakage:q} --summary {output.summary:q}"
+        " > {log:q} 2>&1"

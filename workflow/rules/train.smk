@@ -1,0 +1,190 @@
+rule sample_windows:
+    input:
+        source=source("sample_windows.py"),
+        codes=for_genomes("train_genomes", "results/genomes/{genome}/codes.npy"),
+        contigs=for_genomes("train_genomes", "results/genomes/{genome}/contigs.tsv"),
+        sites=for_genomes("train_genomes", "results/{screen}/sites/{genome}.parquet"),
+        intervals=for_genomes(
+            "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
+        ),
+        splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+    output:
+        windows="results/{screen}/windows/sampled.parquet",
+        summary="results/{screen}/windows/summary.json",
+    log:
+        "logs/{screen}/sample_windows.log",
+    conda:
+        "../../envs/genome.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        code=digest("sample_windows.py"),
+        data=training_data,
+        settings=setting("sampling"),
+        classes=setting("classes"),
+        resolution=resolution,
+        context=lambda wildcards: screen_of(wildcards).architecture.context,
+        seed=setting("seed"),
+    message:
+        "Sampling training windows for screen {wildcards.screen}"
+    shell:
+        "python {input.source[0]:q} {params.data} --settings {params.settings:q}"
+        " --classes {params.classes:q} --resolution {params.resolution}"
+        " --context {params.context} --seed {params.seed} --output {output.windows:q}"
+        " --summary {output.summary:q} > {log:q} 2>&1"
+
+
+rule augment_windows:
+    input:
+        source=source("augment_windows.py"),
+        windows="results/{screen}/windows/sampled.parquet",
+    output:
+        windows="results/{screen}/windows/augmented.parquet",
+        summary="results/{screen}/windows/augmented.summary.json",
+    log:
+        "logs/{screen}/augment_windows.log",
+    conda:
+        "../../envs/genome.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="30m",
+    params:
+        code=digest("augment_windows.py"),
+        stranded=lambda wildcards: str(screen_of(wildcards).stranded).lower(),
+        reverse_complement=setting("reverse_complement"),
+    message:
+        "Adding reverse complements for screen {wildcards.screen}"
+    shell:
+        "python {input.source[0]:q} --windows {input.windows:q} --stranded {params.stranded}"
+        " --reverse-complement {params.reverse_complement} --output {output.windows:q}"
+        " --summary {output.summary:q} > {log:q} 2>&1"
+
+
+rule train_model:
+    input:
+        source=source("train_model.py"),
+        windows="results/{screen}/windows/augmented.parquet",
+        codes=for_genomes("train_genomes", "results/genomes/{genome}/codes.npy"),
+        contigs=for_genomes("train_genomes", "results/genomes/{genome}/contigs.tsv"),
+        sites=for_genomes("train_genomes", "results/{screen}/sites/{genome}.parquet"),
+        intervals=for_genomes(
+            "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
+        ),
+        splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+    output:
+        weights="results/{screen}/training/base/round0/seed{seed}/model.safetensors",
+        model="results/{screen}/training/base/round0/seed{seed}/model.json",
+        history="results/{screen}/training/base/round0/seed{seed}/history.tsv",
+    log:
+        "logs/{screen}/train_model/seed{seed}.log",
+    benchmark:
+        "benchmark_logs/{screen}/train_model/seed{seed}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 8
+    resources:
+        mem_mb=8000,
+        runtime="24h",
+    params:
+        code=digest("train_model.py"),
+        data=training_data,
+        settings=network_settings,
+        classes=setting("classes"),
+        labels=setting("labels"),
+        device=PLAN.settings["device"],
+        folder=subpath(output.model, parent=True),
+    message:
+        "Training the network of screen {wildcards.screen} on {threads} threads"
+    shell:
+        "python {input.source[0]:q} --windows {input.windows:q} {params.data}"
+        " --settings {params.settings:q} --classes {params.classes:q}"
+        " --labels {params.labels} --seed {wildcards.seed} --device {params.device}"
+        " --threads {threads} --output-dir {params.folder:q} > {log:q} 2>&1"
+
+
+rule fit_baseline:
+    input:
+        source=source("fit_baseline.py"),
+        codes=for_genomes("train_genomes", "results/genomes/{genome}/codes.npy"),
+        contigs=for_genomes("train_genomes", "results/genomes/{genome}/contigs.tsv"),
+        sites=for_genomes("train_genomes", "results/{screen}/sites/{genome}.parquet"),
+        intervals=for_genomes(
+            "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
+        ),
+        splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+    output:
+        weights="results/{screen}/baselines/{baseline}/training/base/round0/seed{seed}/model.safetensors",
+        model="results/{screen}/baselines/{baseline}/training/base/round0/seed{seed}/model.json",
+        history="results/{screen}/baselines/{baseline}/training/base/round0/seed{seed}/history.tsv",
+    log:
+        "logs/{screen}/fit_baseline/{baseline}-seed{seed}.log",
+    benchmark:
+        "benchmark_logs/{screen}/fit_baseline/{baseline}-seed{seed}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime="4h",
+    params:
+        code=digest("fit_baseline.py"),
+        data=training_data,
+        settings=setting("baselines", "{baseline}"),
+        classes=setting("classes"),
+        labels=setting("labels"),
+        resolution=resolution,
+        folder=subpath(output.model, parent=True),
+    message:
+        "Fitting baseline {wildcards.baseline} of screen {wildcards.screen}"
+    shell:
+        "python {input.source[0]:q} --method {wildcards.baseline} {params.data}"
+        " --settings {params.settings:q} --classes {params.classes:q}"
+        " --labels {params.labels} --resolution {params.resolution} --seed {wildcards.seed}"
+        " --output-dir {params.folder:q} > {log:q} 2>&1"
+
+
+rule calibrate_model:
+    input:
+        source=source("calibrate_model.py"),
+        weights=uncalibrated_model("model.safetensors"),
+        model=uncalibrated_model("model.json"),
+        history=uncalibrated_model("history.tsv"),
+        codes=for_genomes("train_genomes", "results/genomes/{genome}/codes.npy"),
+        contigs=for_genomes("train_genomes", "results/genomes/{genome}/contigs.tsv"),
+        sites=for_genomes("train_genomes", "results/{screen}/sites/{genome}.parquet"),
+        intervals=for_genomes(
+            "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
+        ),
+        splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+    output:
+        weights="{road}/model/model.safetensors",
+        model="{road}/model/model.json",
+        history="{road}/model/history.tsv",
+    log:
+        "logs/{road}/calibrate_model.log",
+    benchmark:
+        "benchmark_logs/{road}/calibrate_model.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 8
+    resources:
+        mem_mb=4000,
+        runtime="4h",
+    params:
+        code=digest("calibrate_model.py"),
+        data=training_data,
+        settings=setting("calibration"),
+        classes=setting("classes"),
+        device=PLAN.settings["device"],
+        training=subpath(input.model, parent=True),
+        folder=subpath(output.model, parent=True),
+    message:
+        "Calibrating {wildcards.road} at natural prevalence"
+    shell:
+        "python {input.source[0]:q} --model {params.training:q} {params.data}"
+        " --settings {params.settings:q} --classes {params.classes:q}"
+        " --device {params.device} --threads {threads} --output-dir {params.folder:q}"
+        " > {log:q} 2>&1"
