@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from genomesieve.alphabet import DNA
 from genomesieve.command_line import make_parser, run_script
 from genomesieve.fasta import FastaTotals, encode_fasta

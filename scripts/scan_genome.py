@@ -21,9 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
-from tqdm import tqdm
 
 from genomesieve.bundle import Bundle, load_bundle
 from genomesieve.command_line import add_device_arguments, make_parser, run_script
@@ -38,8 +36,10 @@ from genomesieve.scanner import (
     ScanPlan,
     choose_device,
     list_chunks,
+    scan_bins,
     shard_of_chunks,
 )
+from genomesieve.scores import list_candidates
 
 logger = logging.getLogger(__name__)
 
@@ -93,12 +93,12 @@ def scan(arguments: argparse.Namespace) -> None:
     wanted = shard_of_chunks(len(chunks), arguments.shard, arguments.shards)
     first, end = bin_range(chunks, wanted, layout)
     device = choose_device(arguments.device)
-    scanner = Scanner(bundle, plan, device, genome.alphabet)
+    scanner = Scanner(bundle, plan, device)
     arguments.output_dir.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(dir=arguments.output_dir, prefix=".scan-") as folder:
         path = Path(folder) / "scores.npy"
-        scores = scan_bins(scanner, genome, chunks, wanted, first, end, path)
+        scores = scan_bins(scanner, genome, chunks, wanted, (first, end), path)
         seconds = time.monotonic() - begin
         write_shard(arguments.output_dir, scores, floors, shard_layout(layout, first, end), first)
         if arguments.keep_scores:
@@ -157,31 +157,6 @@ def shard_layout(layout: ScanLayout, first: int, end: int) -> ScanLayout:
     return replace(layout, blocks=blocks.assign(**cut))
 
 
-def scan_bins(
-    scanner: Scanner,
-    genome: EncodedGenome,
-    chunks: Chunks,
-    wanted: range,
-    first: int,
-    end: int,
-    path: Path,
-) -> np.memmap:
-    """Score consecutive chunks into a mapped file, shape=(strands, classes, bins)."""
-    shape = (scanner.bundle.strands, len(scanner.bundle.classes), end - first)
-    scores = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint16, shape=shape)
-    scanned = tqdm(
-        scanner.scan(genome, chunks, wanted),
-        total=len(wanted),
-        unit="chunk",
-        disable=None,
-        ncols=100,
-        desc=genome.name,
-    )
-    for start, codes in scanned:
-        scores[..., start - first : start - first + codes.shape[-1]] = codes
-    return scores
-
-
 def write_shard(
     folder: Path, scores: np.ndarray, floors: np.ndarray, layout: ScanLayout, first: int
 ) -> None:
@@ -195,38 +170,6 @@ def write_shard(
             **{name: blocks[name].to_numpy() for name in blocks.columns},
         )
     write_table(folder / "candidates.parquet", list_candidates(scores, floors, first))
-
-
-def list_candidates(scores: np.ndarray, floors: np.ndarray, first: int) -> pd.DataFrame:
-    """List the bins at or above the floor of their class.
-
-    Parameters
-    ----------
-    scores : numpy.ndarray, shape=(strands, classes, bins), dtype=uint16
-    floors : numpy.ndarray, shape=(classes,), dtype=uint16
-    first : int
-        Number of the first bin.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns bin (int64), class_index (uint16), strand_index (uint8), code (uint16).
-    """
-    parts = []
-    for strand, index in np.ndindex(*scores.shape[:2]):
-        row = scores[strand, index]
-        found = np.flatnonzero(row >= floors[index])
-        parts.append(
-            pd.DataFrame(
-                {
-                    "bin": found + first,
-                    "class_index": np.full(len(found), index, dtype=np.uint16),
-                    "strand_index": np.full(len(found), strand, dtype=np.uint8),
-                    "code": np.asarray(row[found]),
-                }
-            )
-        )
-    return pd.concat(parts, ignore_index=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

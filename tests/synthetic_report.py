@@ -175,7 +175,7 @@ def _write_evaluation(folder, genome, universe, models, judged, sites, reached, 
             promises += _promises(key, judged[judged["class"] == class_name], reached)
             for edge in range(-10, 6):
                 share = 1 / (1 + np.exp(-edge - 0.5))
-                bins = int(1e6 * np.exp(-abs(edge + 10)))  + 30
+                bins = int(1e6 * np.exp(-abs(edge + 10))) + 30
                 expected = share * bins
                 row = key | {"expected": expected, "observed": round(expected * 0.9), "bins": bins}
                 reliability.append(row | {"low_logodds": edge, "high_logodds": edge + 1})

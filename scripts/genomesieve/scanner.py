@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import nn
+from tqdm import tqdm
 
-from genomesieve.alphabet import Alphabet
+from genomesieve.alphabet import DNA, Alphabet
 from genomesieve.batches import one_hot
 from genomesieve.bundle import Bundle
 from genomesieve.errors import InputError
@@ -125,7 +127,9 @@ class Scanner:
     alphabet : Alphabet
     """
 
-    def __init__(self, bundle: Bundle, plan: ScanPlan, device: torch.device, alphabet: Alphabet):
+    def __init__(
+        self, bundle: Bundle, plan: ScanPlan, device: torch.device, alphabet: Alphabet = DNA
+    ):
         if plan.chunk % bundle.architecture.stride:
             raise InputError(
                 f"chunk of {plan.chunk} bp is no multiple of stride {bundle.architecture.stride}"
@@ -219,6 +223,48 @@ class Scanner:
         first = int(chunks.keep_start[row] - chunks.start[row]) // resolution
         last = int(chunks.keep_end[row] - chunks.start[row]) // resolution
         return scores[..., first:last]
+
+
+def scan_bins(
+    scanner: Scanner,
+    genome: EncodedGenome,
+    chunks: Chunks,
+    wanted: range,
+    bins: tuple[int, int],
+    path: Path,
+) -> np.memmap:
+    """Score consecutive chunks into a mapped file.
+
+    Parameters
+    ----------
+    scanner : Scanner
+    genome : EncodedGenome
+    chunks : Chunks
+    wanted : range
+        Numbers of the chunks.
+    bins : tuple of int
+        The first bin of these chunks and the one after their last.
+    path : Path
+        A `.npy` file that is made.
+
+    Returns
+    -------
+    numpy.memmap, shape=(strands, classes, bins), dtype=uint16
+    """
+    first, end = bins
+    shape = (scanner.bundle.strands, len(scanner.bundle.classes), end - first)
+    scores = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint16, shape=shape)
+    scanned = tqdm(
+        scanner.scan(genome, chunks, wanted),
+        total=len(wanted),
+        unit="chunk",
+        disable=None,
+        ncols=100,
+        desc=genome.name,
+    )
+    for start, codes in scanned:
+        scores[..., start - first : start - first + codes.shape[-1]] = codes
+    return scores
 
 
 def choose_device(name: str) -> torch.device:

@@ -7,6 +7,7 @@ scores do, equal scores are equal codes, and 65,536 counts hold any number of sc
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 CODES = 1 << 16
 UNSCORED = 0
@@ -60,3 +61,35 @@ def coarsen_codes(codes: np.ndarray, floor: int) -> np.ndarray:
 def count_codes(codes: np.ndarray) -> np.ndarray:
     """Count every code: shape=(65536,), dtype=int64; codes of any shape."""
     return np.bincount(codes.ravel(), minlength=CODES)
+
+
+def list_candidates(scores: np.ndarray, floors: np.ndarray, first: int) -> pd.DataFrame:
+    """List the bins at or above the floor of their class.
+
+    Parameters
+    ----------
+    scores : numpy.ndarray, shape=(strands, classes, bins), dtype=uint16
+    floors : numpy.ndarray, shape=(classes,), dtype=uint16
+    first : int
+        Number of the first bin.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns bin (int64), class_index (uint16), strand_index (uint8), code (uint16).
+    """
+    parts = []
+    for strand, index in np.ndindex(*scores.shape[:2]):
+        row = scores[strand, index]
+        found = np.flatnonzero(row >= floors[index])
+        parts.append(
+            pd.DataFrame(
+                {
+                    "bin": found + first,
+                    "class_index": np.full(len(found), index, dtype=np.uint16),
+                    "strand_index": np.full(len(found), strand, dtype=np.uint8),
+                    "code": np.asarray(row[found]),
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,267 @@
+"""Calibrate a model on the calibrate part of its training genomes, at their own rate of sites.
+
+In: a model folder from train_model or fit_baseline, and the training genomes with sites, intervals
+and split. Out, in --output-dir: the bundle that scans use. Its model.json gains probabilities,
+thresholds for the precisions asked for (per merged call), the table of false discovery rates, what
+a promise rests on, and the plan that every later scan follows. The calibrate part is used for
+nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from genomesieve.bundle import Bundle, load_bundle, require_classes, save_bundle
+from genomesieve.calibration import calibrate_class, fit_logistic
+from genomesieve.calls import judge_calls, merge_candidates
+from genomesieve.command_line import (
+    add_class_arguments,
+    add_device_arguments,
+    add_genome_arguments,
+    json_value,
+    make_parser,
+    run_script,
+)
+from genomesieve.errors import InputError
+from genomesieve.files import read_table
+from genomesieve.genome import EncodedGenome
+from genomesieve.label_counts import LabelCounts, count_by_label, total_histogram
+from genomesieve.labelled_genome import INTERVAL_COLUMNS, SITE_COLUMNS, read_splits
+from genomesieve.labels_on_bins import ScanLabels, label_bins
+from genomesieve.layout import ScanLayout, make_layout
+from genomesieve.scanner import Scanner, choose_device, list_chunks, make_plan, scan_bins
+from genomesieve.scores import encode_scores, list_candidates
+
+logger = logging.getLogger(__name__)
+
+DEFAULTS = {
+    "precision_targets": [0.9, 0.75, 0.5],
+    "operating": 0.75,
+    "floor_probability": 0.002,
+    "bootstrap": 1000,
+    "seed": 0,
+}
+
+
+@dataclass(frozen=True)
+class CalibrationPart:
+    """The scanned calibrate part of one genome.
+
+    `scores` has shape (strands, classes, bins), score codes.
+    """
+
+    layout: ScanLayout
+    labels: ScanLabels
+    scores: np.ndarray
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="uncalibrated model folder")
+    add_genome_arguments(parser)
+    add_class_arguments(parser)
+    parser.add_argument(
+        "--settings",
+        type=json_value,
+        default={},
+        help='JSON or its file: {"precision_targets": [0.9, 0.75, 0.5], "operating": one of them, '
+        '"floor_probability": lowest probability of a candidate, "bootstrap": repeats, "seed": 0}',
+    )
+    parser.add_argument("--ignore-margin", type=int, default=0, help="bp around a site's interval")
+    add_device_arguments(parser)
+    parser.add_argument("--output-dir", type=Path, required=True, help="folder of the bundle")
+    return parser.parse_args(argv)
+
+
+def calibrate(arguments: argparse.Namespace) -> None:
+    """Scan the calibrate parts, calibrate every class, write the bundle."""
+    torch.set_num_threads(arguments.threads)
+    settings = complete_settings(arguments.settings)
+    bundle = load_bundle(arguments.model)
+    require_classes(bundle, list(arguments.classes), arguments.model)
+    device = choose_device(arguments.device)
+    scanner = Scanner(bundle, make_plan(bundle.architecture.stride, device), device)
+    with tempfile.TemporaryDirectory(prefix="genomesieve-calibrate-") as folder:
+        parts = scan_parts(arguments, scanner, Path(folder))
+        classes = calibrate_classes(bundle, parts, arguments.classes, settings)
+        bins = sum(part.layout.bins for part in parts) * bundle.strands
+    bundle.scan_plan = scanner.plan.to_dict()
+    bundle.calibration = {
+        "genomes": [name for name, _ in arguments.genome],
+        "bins": bins,
+        "blocks": sum(len(part.layout.blocks) for part in parts),
+        "settings": settings,
+        "classes": classes,
+    }
+    save_bundle(arguments.output_dir, bundle)
+
+
+def complete_settings(given: dict) -> dict:
+    """Fill settings up with defaults; raise InputError for what is unknown or does not fit."""
+    for key in given:
+        if key not in DEFAULTS:
+            raise InputError(f"calibration.{key} is unknown; expected {', '.join(DEFAULTS)}")
+    settings = DEFAULTS | given
+    targets = settings["precision_targets"]
+    if not targets or not all(0 < target < 1 for target in targets):
+        raise InputError(f"calibration.precision_targets is {targets}; expected values in (0, 1)")
+    if settings["operating"] not in targets:
+        raise InputError(
+            f"calibration.operating is {settings['operating']}; expected one of {targets}"
+        )
+    return settings
+
+
+def scan_parts(
+    arguments: argparse.Namespace, scanner: Scanner, folder: Path
+) -> list[CalibrationPart]:
+    """Scan the calibrate part of every genome into mapped files below `folder`."""
+    bundle, parts = scanner.bundle, []
+    sites, intervals = dict(arguments.sites), dict(arguments.intervals)
+    splits = read_splits(arguments.split)
+    for name, path in arguments.genome:
+        genome = EncodedGenome.open(path, name)
+        layout = make_layout(
+            splits[name],
+            genome.contigs,
+            ("calibrate",),
+            bundle.architecture.resolution,
+            bundle.architecture.context,
+            name,
+        )
+        labels = label_bins(
+            layout,
+            genome.contigs,
+            name,
+            read_table(sites[name], f"sites of {name}", SITE_COLUMNS),
+            read_table(intervals[name], f"intervals of {name}", INTERVAL_COLUMNS),
+            bundle.classes,
+            bundle.stranded,
+            arguments.ignore_margin,
+        )
+        chunks = list_chunks(layout, scanner.plan.chunk)
+        scores = scan_bins(
+            scanner, genome, chunks, range(len(chunks)), (0, layout.bins), folder / f"{name}.npy"
+        )
+        parts.append(CalibrationPart(layout, labels, scores))
+    return parts
+
+
+def calibrate_classes(
+    bundle: Bundle, parts: list[CalibrationPart], classes: dict, settings: dict
+) -> dict[str, dict]:
+    """Calibrate every class on all parts together."""
+    totals = [total_histogram(part.scores) for part in parts]
+    result = {}
+    for index, name in enumerate(bundle.classes):
+        counted = [
+            count_by_label(total, part.scores, part.labels, index)
+            for total, part in zip(totals, parts)
+        ]
+        positives = sum(item.positives for item in counted)
+        negatives = sum(item.negatives for item in counted)
+        slope, intercept = fit_logistic(positives, negatives, name)
+        floor = floor_code(slope, intercept, settings["floor_probability"])
+        resolution = bundle.architecture.resolution
+        min_distance = classes[name].get("min_distance") or resolution
+        match_distance = classes[name].get("match_distance")
+        if match_distance is None:
+            match_distance = resolution // 2
+        calls = judged_calls(parts, index, floor, min_distance, match_distance, bundle)
+        result[name] = calibrate_class(
+            positives,
+            negatives,
+            calls,
+            name=name,
+            sites=sum(count_sites(part.labels, index) for part in parts),
+            blocks=sum(len(part.layout.blocks) for part in parts),
+            precision_targets=settings["precision_targets"],
+            floor_code=floor,
+            min_distance=min_distance,
+            match_distance=match_distance,
+            operating=settings["precision_targets"].index(settings["operating"]),
+            repeats=settings["bootstrap"],
+            seed=settings["seed"],
+        )
+        report_class(name, result[name], counted)
+    return result
+
+
+def floor_code(slope: float, intercept: float, probability: float) -> int:
+    """Return the code from which on a bin's probability reaches the floor."""
+    score = (np.log(probability / (1 - probability)) - intercept) / slope
+    return int(encode_scores(np.array([score]))[0])
+
+
+def judged_calls(
+    parts: list[CalibrationPart],
+    index: int,
+    floor: int,
+    min_distance: int,
+    match_distance: int,
+    bundle: Bundle,
+) -> pd.DataFrame:
+    """Merge the candidates of one class and match them to sites; blocks counted over all parts."""
+    tables, blocks = [], 0
+    classes = len(bundle.classes)
+    for part in parts:
+        # No other class reaches a floor above every code.
+        floors = np.full(classes, np.iinfo(np.uint16).max, dtype=np.uint16)
+        floors[index] = floor
+        candidates = list_candidates(part.scores, floors, 0)
+        merged = merge_candidates(candidates, part.layout, np.full(classes, min_distance))
+        judged = judge_calls(merged, part.layout, part.labels, np.full(classes, match_distance))
+        tables.append(judged.assign(block=judged["block"] + blocks))
+        blocks += len(part.layout.blocks)
+    return pd.concat(tables, ignore_index=True)
+
+
+def count_sites(labels: ScanLabels, index: int) -> int:
+    """Count the sites of a class inside the universe."""
+    return int((labels.sites["class_index"] == index).sum())
+
+
+def report_class(name: str, calibrated: dict, counted: list[LabelCounts]) -> None:
+    """Log what a class's calibration found."""
+    bins = sum(int(item.positives.sum() + item.negatives.sum()) for item in counted)
+    logger.info(
+        "%s: %d sites in %d bins, slope %.3f, intercept %.3f",
+        name,
+        calibrated["sites"],
+        bins,
+        calibrated["slope"],
+        calibrated["intercept"],
+    )
+    for entry in calibrated["thresholds"]:
+        logger.info(
+            "%s: precision %.2f %s at score %.3f: precision %.3f (lower bound %.3f), recall %.3f, "
+            "%d calls",
+            name,
+            entry["precision_target"],
+            "reached" if entry["reached"] else "NOT reached, best bound",
+            entry["score"],
+            entry["precision"],
+            entry["lower_bound"],
+            entry["recall"],
+            entry["calls"],
+        )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the script; return its exit code."""
+    return run_script(calibrate, parse_arguments(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""Choose the windows that a network is trained and validated on.
+
+In: for every training genome its encoded folder, sites, intervals and split. Out: a table of
+windows (parquet) with the source of each and how often its positions were to be expected in the
+sample (inclusion), and a summary. Validation windows tile the validation part at its own rate of
+sites. Windows stand for the plus strand; augment_windows adds the other one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from genomesieve.alphabet import DNA
+from genomesieve.command_line import add_genome_arguments, json_value, make_parser, run_script
+from genomesieve.errors import InputError
+from genomesieve.files import read_table, write_json, write_table
+from genomesieve.genome import EncodedGenome
+from genomesieve.labelled_genome import SITE_COLUMNS, read_splits, shared_strandedness
+from genomesieve.sampling import (
+    Stretch,
+    common_dinucleotides,
+    draw_windows,
+    find_decoys,
+    list_stretches,
+    make_grid,
+    tile_part,
+)
+
+DEFAULTS = {
+    "length": 5000,
+    "windows": 2000,
+    "sources": {"sites": 0.2, "uniform": 0.6, "gc_matched": 0.1, "decoys": 0.1},
+    "validation_bp": 1_000_000,
+}
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__)
+    add_genome_arguments(parser)
+    parser.add_argument(
+        "--settings",
+        type=json_value,
+        default={},
+        help='JSON or its file: {"length": bp a window, "windows": how many, "sources": {"sites": '
+        'share, "uniform": share, "gc_matched": share, "decoys": share}, "validation_bp": bp}',
+    )
+    parser.add_argument("--classes", type=json_value, required=True, help="classes, as JSON")
+    parser.add_argument("--resolution", type=int, required=True, help="bp a prediction covers")
+    parser.add_argument("--context", type=int, default=0, help="bp a prediction sees on each side")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draws")
+    parser.add_argument("--output", type=Path, required=True, help="table of windows (parquet)")
+    parser.add_argument("--summary", type=Path, required=True, help="what was drawn (JSON)")
+    return parser.parse_args(argv)
+
+
+def sample(arguments: argparse.Namespace) -> None:
+    """Draw the windows and write them."""
+    settings = complete_settings(arguments.settings)
+    grid = make_grid(settings["length"], arguments.resolution)
+    genomes = {name: EncodedGenome.open(path, name) for name, path in arguments.genome}
+    sites = {
+        name: read_table(path, f"sites of {name}", SITE_COLUMNS) for name, path in arguments.sites
+    }
+    splits = read_splits(arguments.split)
+    stretches = {
+        part: [
+            item
+            for name, genome in genomes.items()
+            for item in list_stretches(
+                genome,
+                splits[name][splits[name]["part"] == part],
+                sites[name],
+                grid,
+                arguments.resolution,
+            )
+        ]
+        for part in ("train", "valid")
+    }
+    check_parts(stretches, grid.length)
+    shared = shared_strandedness(arguments.classes)
+    motifs = common_dinucleotides(genomes, sites, shared)
+    if settings["sources"].get("decoys", 0) > 0:
+        stretches["train"] = [
+            replace(item, decoys=find_decoys(item, motifs, DNA.complement_codes))
+            for item in stretches["train"]
+        ]
+    train = draw_windows(
+        stretches["train"], settings["sources"], settings["windows"], grid, arguments.seed
+    )
+    valid = tile_part(stretches["valid"], grid, settings["validation_bp"], arguments.seed)
+    windows = pd.concat([train.assign(part="train"), valid.assign(part="valid")], ignore_index=True)
+    windows = windows.assign(strand="+", augmented=False)
+    columns = ["genome", "contig", "start", "length", "part", "source", "strand", "augmented"]
+    summary = summarise(windows, motifs, grid.step, settings, arguments)
+    write_table(arguments.output, windows[[*columns, "inclusion"]])
+    write_json(arguments.summary, summary)
+
+
+def complete_settings(given: dict) -> dict:
+    """Fill settings up with defaults; raise InputError for what is unknown."""
+    for key in given:
+        if key not in DEFAULTS:
+            raise InputError(f"sampling.{key} is unknown; expected {', '.join(DEFAULTS)}")
+    return DEFAULTS | given
+
+
+def check_parts(stretches: dict[str, list[Stretch]], length: int) -> None:
+    """Raise InputError where a part cannot hold a window or the training part has no site."""
+    for part, items in stretches.items():
+        if not items:
+            raise InputError(f"no interval of part {part} holds a window of {length} bp")
+    if not any(len(item.sites) for item in stretches["train"]):
+        raise InputError("the training part holds no site; expected some to learn from")
+
+
+def summarise(
+    windows: pd.DataFrame, motifs: pd.DataFrame, step: int, settings: dict, arguments
+) -> dict:
+    """Describe what was drawn."""
+    train = windows[windows["part"] == "train"]
+    covered = np.concatenate(train["inclusion"].to_numpy())
+    weights = 1 / covered
+    letters = DNA.letters
+    return {
+        "settings": settings,
+        "step": step,
+        "seed": arguments.seed,
+        "windows": {
+            part: rows["source"].value_counts().to_dict() for part, rows in windows.groupby("part")
+        },
+        "bases": {part: int(rows["length"].sum()) for part, rows in windows.groupby("part")},
+        "inclusion": {"least": float(covered.min()), "most": float(covered.max())},
+        "effective_share": float(weights.sum() ** 2 / (weights**2).sum() / len(weights)),
+        "decoy_dinucleotides": {
+            row["class"]: {
+                "dinucleotide": letters[row["dinucleotide"] // 4]
+                + letters[row["dinucleotide"] % 4],
+                "offset": row["offset"],
+                "share_of_sites": row["share"],
+            }
+            for row in motifs.to_dict("records")
+        },
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the script; return its exit code."""
+    return run_script(sample, parse_arguments(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from genomesieve.alphabet import DNA
+from genomesieve.architecture import resolve_architecture
+from genomesieve.batches import one_hot
+from genomesieve.bundle import Bundle
+from genomesieve.genome import EncodedGenome
+from genomesieve.layout import make_layout
+from genomesieve.networks import build_network, log_odds
+from genomesieve.scanner import Scanner, ScanPlan, list_chunks, shard_of_chunks
+from genomesieve.scores import UNSCORED, decode_scores
+
+MODELS = {
+    "dilated": {"preset": "dilated", "channels": 8, "kernel": 3, "dilations": [1, 3]},
+    "motif_cnn": {"preset": "motif_cnn", "resolution": 10, "filters": 8, "kernel": 7, "hidden": 4},
+}
+
+
+@pytest.fixture(scope="module")
+def genome():
+    generator = np.random.default_rng(0)
+    lengths = np.array([1237, 40, 3, 611])
+    codes = generator.integers(0, 4, lengths.sum(), dtype=np.uint8)
+    codes[[5, 100, 101, 102, 1240]] = DNA.unknown
+    offsets = np.cumsum(lengths) - lengths
+    contigs = pd.DataFrame({"contig": list("abcd"), "length": lengths, "offset": offsets})
+    return EncodedGenome("toy", codes, contigs)
+
+
+def reversed_genome(genome):
+    """The other strand of every contig, as a genome of its own."""
+    codes = genome.codes.copy()
+    for offset, length in zip(genome.contigs["offset"], genome.contigs["length"]):
+        part = slice(offset, offset + length)
+        codes[part] = DNA.reverse_complement(genome.codes[part])
+    return EncodedGenome("reversed", codes, genome.contigs)
+
+
+def bundle_of(preset, stranded):
+    torch.manual_seed(1)
+    architecture = resolve_architecture(MODELS[preset])
+    labels = "exclusive" if stranded else "independent"
+    average = "augment" if stranded else "average"
+    network = build_network(architecture, 2, labels, average).eval()
+    return Bundle(preset, network, architecture, ["x", "y"], stranded, labels, average)
+
+
+def whole_layout(genome, bundle, intervals=None):
+    if intervals is None:
+        intervals = [(name, 0, size) for name, size in genome.contigs.iloc[:, :2].to_numpy()]
+    split = pd.DataFrame(intervals, columns=["contig", "start", "end"]).assign(part="test")
+    architecture = bundle.architecture
+    return make_layout(
+        split, genome.contigs, ("test",), architecture.resolution, architecture.context, "toy"
+    )
+
+
+def scan(genome, bundle, layout, chunk=200, batch=1, shards=1):
+    scanner = Scanner(bundle, ScanPlan(chunk, batch, "float32"), torch.device("cpu"))
+    chunks = list_chunks(layout, chunk)
+    result = np.zeros((bundle.strands, 2, layout.bins), dtype=np.uint16)
+    covered = 0
+    for shard in range(1, shards + 1):
+        for first, codes in scanner.scan(
+            genome, chunks, shard_of_chunks(len(chunks), shard, shards)
+        ):
+            assert first == covered
+            result[..., first : first + codes.shape[-1]] = codes
+            covered += codes.shape[-1]
+    assert covered == layout.bins
+    return result
+
+
+def window_by_window(genome, bundle, layout):
+    """Score each bin alone, from its own sequence, with the network and nothing else."""
+    architecture = bundle.architecture
+    contigs, starts = layout.positions_of(np.arange(layout.bins))
+    expected = np.full((bundle.strands, 2, layout.bins), np.nan, dtype=np.float32)
+    for row, (contig, start) in enumerate(zip(contigs, starts)):
+        codes = genome.fetch(
+            genome.contigs["contig"][contig],
+            start - architecture.context,
+            start + architecture.resolution + architecture.context,
+        )
+        core = codes[architecture.context : len(codes) - architecture.context]
+        if (core == DNA.unknown).any():
+            continue
+        passes = [codes, DNA.reverse_complement(codes)][: bundle.strands]
+        for strand, item in enumerate(passes):
+            x = one_hot(torch.from_numpy(item.copy())[None], DNA)
+            with torch.inference_mode():
+                expected[strand, :, row] = log_odds(bundle.network(x), bundle.labels)[0, :, 0]
+    return expected
+
+
+@pytest.mark.parametrize(("preset", "stranded"), [("dilated", True), ("motif_cnn", False)])
+@pytest.mark.parametrize("chunk", [50, 130, 2000])
+def test_dense_scan_equals_window_by_window(genome, preset, stranded, chunk):
+    bundle = bundle_of(preset, stranded)
+    layout = whole_layout(genome, bundle)
+    found = decode_scores(scan(genome, bundle, layout, chunk))
+    expected = window_by_window(genome, bundle, layout)
+    assert (np.isnan(found) == np.isnan(expected)).all()
+    known = ~np.isnan(expected)
+    # Codes hold float16: half a step of 2**-10 relative.
+    limit = 1e-3 * np.maximum(1, np.abs(expected[known]))
+    assert (np.abs(found[known] - expected[known]) <= limit).all()
+
+
+@pytest.mark.parametrize(("preset", "stranded"), [("dilated", True), ("motif_cnn", False)])
+def test_shards_never_change_a_bit(genome, preset, stranded):
+    bundle = bundle_of(preset, stranded)
+    layout = whole_layout(genome, bundle)
+    one = scan(genome, bundle, layout, batch=2)
+    for shards in (2, 3, 16):
+        assert np.array_equal(one, scan(genome, bundle, layout, batch=2, shards=shards))
+
+
+def test_parts_of_contigs_score_as_in_the_whole(genome):
+    bundle = bundle_of("dilated", True)
+    whole = scan(genome, bundle, whole_layout(genome, bundle))
+    layout = whole_layout(genome, bundle, [("a", 333, 777), ("d", 10, 611)])
+    part = scan(genome, bundle, layout)
+    assert np.array_equal(part[..., :444], whole[..., 333:777])
+    assert np.array_equal(part[..., 444:], whole[..., 1237 + 40 + 3 + 10 :])
+
+
+def test_other_strand_gives_flipped_scores(genome):
+    bundle = bundle_of("dilated", True)
+    layout = whole_layout(genome, bundle)
+    plus = decode_scores(scan(genome, bundle, layout))
+    other = decode_scores(scan(reversed_genome(genome), bundle, layout))
+    for first, size in zip(layout.intervals["first_bin"], genome.contigs["length"]):
+        here = slice(first, first + size)
+        flipped = other[:, :, here][::-1, :, ::-1]
+        np.testing.assert_allclose(plus[:, :, here], flipped, rtol=1e-3, atol=1e-3)
+
+
+def test_unknown_bins_have_no_score(genome):
+    bundle = bundle_of("dilated", True)
+    codes = scan(genome, bundle, whole_layout(genome, bundle))
+    bins = np.flatnonzero(genome.codes == DNA.unknown)
+    assert (codes[..., bins] == UNSCORED).all()
+    assert (codes == UNSCORED).sum() == len(bins) * 4
