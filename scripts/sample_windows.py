@@ -22,7 +22,7 @@ from genomesieve.command_line import add_genome_arguments, json_value, make_pars
 from genomesieve.errors import InputError
 from genomesieve.files import read_table, write_json, write_table
 from genomesieve.genome import EncodedGenome
-from genomesieve.labelled_genome import SITE_COLUMNS, read_splits, shared_strandedness
+from genomesieve.labelled_genome import SITE_COLUMNS, read_splits
 from genomesieve.sampling import (
     Stretch,
     common_dinucleotides,
@@ -52,7 +52,6 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help='JSON or its file: {"length": bp a window, "windows": how many, "sources": {"sites": '
         'share, "uniform": share, "gc_matched": share, "decoys": share}, "validation_bp": bp}',
     )
-    parser.add_argument("--classes", type=json_value, required=True, help="classes, as JSON")
     parser.add_argument("--resolution", type=int, required=True, help="bp a prediction covers")
     parser.add_argument("--context", type=int, default=0, help="bp a prediction sees on each side")
     parser.add_argument("--seed", type=int, default=0, help="seed of the draws")
@@ -85,8 +84,7 @@ def sample(arguments: argparse.Namespace) -> None:
         for part in ("train", "valid")
     }
     check_parts(stretches, grid.length)
-    shared = shared_strandedness(arguments.classes)
-    motifs = common_dinucleotides(genomes, sites, shared)
+    motifs = common_dinucleotides(genomes, sites)
     if settings["sources"].get("decoys", 0) > 0:
         stretches["train"] = [
             replace(item, decoys=find_decoys(item, motifs, DNA.complement_codes))

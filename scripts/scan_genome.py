@@ -26,7 +26,7 @@ import torch
 from genomesieve.bundle import Bundle, load_bundle
 from genomesieve.command_line import add_device_arguments, make_parser, run_script
 from genomesieve.errors import InputError
-from genomesieve.files import read_table, whole_file, write_json, write_table
+from genomesieve.files import whole_file, write_json, write_table
 from genomesieve.genome import EncodedGenome
 from genomesieve.label_counts import sparse_block_histogram, total_histogram
 from genomesieve.layout import ScanLayout, make_layout
@@ -40,6 +40,7 @@ from genomesieve.scanner import (
     shard_of_chunks,
 )
 from genomesieve.scores import list_candidates
+from genomesieve.splitting import read_split
 
 logger = logging.getLogger(__name__)
 
@@ -74,9 +75,7 @@ def scan(arguments: argparse.Namespace) -> None:
     floors = calibrated_floors(bundle, arguments.model)
     plan = ScanPlan(**bundle.scan_plan)
     genome = EncodedGenome.open(arguments.genome_folder, arguments.genome)
-    split = read_table(
-        arguments.split, "split", ("contig", "start", "end", "part"), text=("contig", "part")
-    )
+    split = read_split(arguments.split)
     layout = make_layout(
         split,
         genome.contigs,

@@ -37,7 +37,7 @@ LINES = (
     {"color": PURPLE, "linestyle": ":", "linewidth": 1.8},
     {"color": SKY, "linestyle": (0, (5, 1, 1, 1, 1, 1)), "linewidth": 1.5},
 )
-SIZES = {"square": (4.5, 3.9), "wide": (9.0, 2.5), "logo": (4.5, 1.7)}
+SIZES = {"square": (4.5, 3.9), "wide": (9.0, 2.5), "logo": (3.7, 1.6)}
 """Width and height of a panel in inches."""
 
 _STYLE = {
@@ -120,6 +120,7 @@ def _draw(panels: list[Panel], shape: str, columns: int, name: str) -> str:
         for axes, panel in zip(grid.flat, panels):
             axes.set_title(panel.title)
             panel.draw(axes)
+            axes.minorticks_off()
         for axes in grid.flat[len(panels) :]:
             axes.remove()
         return _to_svg(figure)

@@ -88,7 +88,7 @@ def draw_map(axes: Axes, genome: GenomeResults, contig: str, start: int, end: in
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):,.0f}"))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set(xlim=(start / 1e6, end / 1e6), xlabel="position (Mb)", ylabel="per Mb")
-    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.2), ncols=3)
+    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.27), ncols=3)
 
 
 def split_picture(screen: Screen) -> Picture:
@@ -131,7 +131,7 @@ def draw_split(axes: Axes, genome: GenomeResults) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     hidden = f" ({count(len(used) - len(shown))} shorter contigs not drawn)"
     axes.set_xlabel("position (Mb)" + (hidden if len(used) > len(shown) else ""))
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, -0.2), ncols=6)
+    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, -0.27), ncols=6)
 
 
 def called_sites(genome: GenomeResults, class_name: str) -> dict[str, pd.DataFrame]:

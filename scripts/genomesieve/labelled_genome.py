@@ -11,6 +11,7 @@ import pandas as pd
 from genomesieve.errors import InputError
 from genomesieve.files import read_table
 from genomesieve.genome import EncodedGenome, contig_index
+from genomesieve.splitting import read_split
 
 SITE_COLUMNS = ("contig", "position", "start", "end", "strand", "class")
 INTERVAL_COLUMNS = ("contig", "start", "end", "role", "class")
@@ -130,11 +131,7 @@ class LabelledGenome:
 
 def read_splits(paths: list[tuple[str, Path]]) -> dict[str, pd.DataFrame]:
     """Read split.tsv (contig, start, end, part) of every genome."""
-    columns = ("contig", "start", "end", "part")
-    return {
-        name: read_table(path, f"split of {name}", columns, text=("contig", "part"))
-        for name, path in paths
-    }
+    return {name: read_split(path) for name, path in paths}
 
 
 def _merge(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -97,7 +97,7 @@ def label_bins(
     tracks = intervals.assign(contig_index=intervals["contig"].map(rows).to_numpy(np.int64))
     labels, kept = {}, []
     for index, name in enumerate(classes):
-        mine = tracks[tracks["class"].isin([name, ""])]
+        mine = tracks[tracks["class"].fillna("").isin([name, ""])]
         roles = {
             role: _overlapped(layout, mine[mine["role"] == role]) for role in mine["role"].unique()
         }

@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 ABSENT = "–"
+_PERCENT = "\u00a0%"  # a line must not break before the sign
 
 
 class Estimate(NamedTuple):
@@ -46,7 +47,7 @@ def percent(share: float, digits: int = 0) -> str:
         return ABSENT
     while digits < 3 and 0 < share < 1 and round(share * 100, digits) in (0, 100):
         digits += 1
-    return f"{share * 100:.{digits}f} %"
+    return f"{share * 100:.{digits}f}{_PERCENT}"
 
 
 def one_in(share: float) -> str:
@@ -75,7 +76,7 @@ def percent_with_interval(estimate: Estimate) -> str:
     text = percent(estimate.value)
     if estimate.bounded:
         low, high = percent(estimate.low), percent(estimate.high)
-        text += f" ({low.removesuffix(' %')}–{high})"
+        text += f" ({low.removesuffix(_PERCENT)}–{high})"
     return text
 
 

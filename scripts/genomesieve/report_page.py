@@ -19,6 +19,7 @@ from genomesieve.figures_genome import (
     training_picture,
 )
 from genomesieve.report_data import Screen
+from genomesieve.report_glossary import GLOSSARY
 from genomesieve.report_template import STYLE, TEMPLATE
 from genomesieve.report_words import answer
 
@@ -35,43 +36,6 @@ PICTURES = (
     "split",
 )
 """Names of all pictures that a report has, whatever the screen."""
-
-GLOSSARY = {
-    "site, class, genome": "A site is one base (the last or first base of an exon for splice "
-    "sites; the middle of a peak). A class is a kind of site. A genome is a named assembly.",
-    "prediction (bin)": "One score for one class on one strand, for every step of the resolution. "
-    "The curves count predictions.",
-    "call": "A merged prediction above the threshold, a line of calls.bed.gz. The promises count "
-    "calls.",
-    "prevalence": "Sites per prediction, both strands counted where sites have a strand.",
-    "precision": "The share of calls (or of predictions above a threshold) that are annotated "
-    "sites.",
-    "recall": "The share of the annotated sites that are found.",
-    "average precision (AP)": "The mean precision over all recalls, at the genome's own "
-    "prevalence. A model that guesses has an AP equal to the prevalence.",
-    "AUROC": "The chance that a random site scores higher than a random other place. It does not "
-    "depend on how rare sites are, and so it cannot tell a useful scan from a useless one.",
-    "precision at recall r": "At the highest threshold whose recall is at least r; no "
-    "interpolation.",
-    "recall at precision p": "The largest recall with a precision of at least p and at least 20 "
-    "predictions.",
-    "top-k": "Precision of the k best predictions, where k is the number of sites.",
-    "false positives per Mb": "Per megabase of genome, both strands summed.",
-    "enrichment": "Precision over prevalence.",
-    "operating threshold": "The lowest threshold whose one-sided 95 % lower bound of precision, "
-    "measured on the calibration part, reaches the target.",
-    "promised precision": "What calibration expects of the calls, with a 95 % prediction interval: "
-    "how well the precision is known, and the chance in the number of new calls.",
-    "95 % interval": "From resampling blocks of the genome with replacement. Blocks of one contig "
-    "do not speak for other contigs.",
-    "ECE, Brier skill": "Expected calibration error over predictions of 0.01 and more, in bins of "
-    "equal mass; improvement of the Brier score over always saying the prevalence.",
-    "probability, fdr": "In calls.bed.gz: the chance that this very call is right, and the share "
-    "of wrong calls among all that score at least as high - at the prevalence of the calibration "
-    "genome.",
-    "leaked site": "A site of which at least half of the 21-letter words within 100 bp also occur "
-    "in training sequence, on either strand.",
-}
 
 
 @dataclass(frozen=True)
@@ -170,22 +134,28 @@ def _table(table: tables.Table) -> Item:
     return Item("table", table)
 
 
+def _side_by_side(left: DrawnPicture, right: DrawnPicture) -> DrawnPicture:
+    """Return the panels of two pictures in turns."""
+    drawings = [svg for pair in zip(left.drawings, right.drawings) for svg in pair]
+    return DrawnPicture(f"{left.name}-{right.name}", left.shape, drawings, left.empty)
+
+
 def _curves(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
     """Return the section on curves and baselines."""
     items = [
         _text(
-            "<b>Precision and recall at natural prevalence.</b> Every prediction of the held-out "
-            "part counts, at the rate at which sites really occur; nothing was balanced. The band "
-            "is the 95 % interval from resampled blocks."
+            "<b>Left: precision and recall at natural prevalence.</b> Every prediction counts, at "
+            "the rate at which sites really occur; nothing was balanced. The band is the 95 % "
+            "interval from resampled blocks."
         ),
-        Item("picture", drawn["precision_recall"]),
         _text(
-            "<b>ROC, and what it hides.</b> The same scores. All models look alike, because the "
-            "lower axis counts false positives against the enormous number of places that are no "
-            "sites. The upper axis says what the same distance means in false positives per Mb: "
-            "useful models live within a hair's breadth of the left edge."
+            "<b>Right: the ROC curve of the same scores, and what it hides.</b> Its lower axis "
+            "counts false positives against the enormous number of places that are no sites, so "
+            "that good and bad models look alike. The upper axis says what the same distance means "
+            "in false positives per Mb: only models within a hair's breadth of the left edge are "
+            "of use."
         ),
-        Item("picture", drawn["roc"]),
+        Item("picture", _side_by_side(drawn["precision_recall"], drawn["roc"])),
         Item("heading", "Does the network beat the baselines?"),
         _text(
             "Differences on the same resampled blocks. A model beats another if the interval does "
@@ -218,7 +188,8 @@ def _promises(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
             ),
             Item("picture", drawn["promises"]),
             _text("● marks the operating point, the one that calls.bed.gz uses."),
-            _table(tables.promises_table(screen)),
+            _table(tables.promises_table(screen, [screen.network])),
+            Item("fold", tables.promises_table(screen, screen.baselines), "Promises of baselines"),
         ],
     )
 

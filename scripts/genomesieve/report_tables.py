@@ -12,6 +12,7 @@ from genomesieve.figures_genome import MOST_FALSE, called_sites
 from genomesieve.logos import codes_around, find_consensus, share_with
 from genomesieve.report_data import (
     GenomeResults,
+    ModelFacts,
     Screen,
     estimate,
     operating_promise,
@@ -41,7 +42,7 @@ class Table:
 
 
 def contrast_table(screen: Screen) -> Table:
-    """Average precision beside AUROC, for every genome, class and model."""
+    """List average precision beside AUROC for every genome, class and model."""
     rows = []
     for genome, name in screen.pairs():
         for model in screen.models:
@@ -64,7 +65,7 @@ def contrast_table(screen: Screen) -> Table:
 
 
 def metrics_table(screen: Screen) -> Table:
-    """More metrics of the network and the baselines."""
+    """List more metrics of the network and the baselines."""
     metrics = {
         "precision at recall 0.1": ("precision_at_recall_0.1", percent),
         "at 0.5": ("precision_at_recall_0.5", percent),
@@ -90,7 +91,7 @@ def metrics_table(screen: Screen) -> Table:
 
 
 def differences_table(screen: Screen) -> Table:
-    """Average precision of the network minus each baseline's, on the same resampled blocks."""
+    """List the average precision of the network minus each baseline's, on the same blocks."""
     rows = []
     for genome, name in screen.pairs():
         for model in screen.baselines:
@@ -114,11 +115,11 @@ def _beats(found: Estimate) -> str:
     return "no, it is worse" if found.high < 0 else "no: the interval holds 0"
 
 
-def promises_table(screen: Screen) -> Table:
-    """Promised against found precision for every target; the operating one is marked."""
+def promises_table(screen: Screen, models: list[ModelFacts]) -> Table:
+    """List promised and found precision for every target; the operating one is marked."""
     rows = []
     for genome, name in screen.pairs():
-        for model in screen.models:
+        for model in models:
             operating = operating_promise(genome, model, name)
             for row in promises_of(genome, model.name, name).to_dict("records"):
                 target = percent(row["precision_target"])
@@ -147,7 +148,7 @@ def _reached(row: dict) -> str:
 
 
 def expected_table(screen: Screen) -> Table:
-    """Expected right and wrong calls on every scanned genome."""
+    """List the expected right and wrong calls on every scanned genome."""
     rows = []
     for genome in screen.genomes:
         for name in screen.classes:
@@ -167,7 +168,7 @@ def expected_table(screen: Screen) -> Table:
 
 
 def prevalence_table(screen: Screen) -> Table:
-    """Precision at the operating point at this prevalence, a third and three times it."""
+    """List the precision at the operating point at this prevalence, a third and three times it."""
     rows = []
     for genome, name in screen.pairs():
         prevalence = estimate(genome, screen.network.name, name, "prevalence").value
@@ -182,7 +183,7 @@ def prevalence_table(screen: Screen) -> Table:
 
 
 def leakage_table(screen: Screen) -> Table:
-    """Average precision with and without sites whose surroundings resemble training sequence."""
+    """List average precision with and without sites that resemble training sequence."""
     rows = []
     for genome, name in screen.pairs():
         for model in screen.models:
@@ -200,7 +201,7 @@ def leakage_table(screen: Screen) -> Table:
 
 
 def universe_table(screen: Screen) -> Table:
-    """What the metrics were computed on, and what was left out."""
+    """List what the metrics were computed on, and what was left out."""
     rows = []
     for genome, name in screen.pairs():
         model = screen.network.name
@@ -221,7 +222,7 @@ def universe_table(screen: Screen) -> Table:
 
 
 def consensus_table(screen: Screen) -> Table:
-    """How many sites, misses and best false positives carry the sites' own dinucleotide."""
+    """List how many sites, misses and best false positives carry the sites' own dinucleotide."""
     rows = []
     for genome, name in screen.pairs():
         found = called_sites(genome, name)
@@ -232,8 +233,9 @@ def consensus_table(screen: Screen) -> Table:
             continue
         place = f"{consensus.letters} at {consensus.offset:+d}..{consensus.offset + 1:+d}"
         shares = [
-            f"{percent(share_with(consensus, windows[kind], alphabet))} of {count(len(found[kind]))}"
-            for kind in ("annotated sites", "best-scoring false positives", "missed sites")
+            f"{percent(share_with(consensus, windows[kind], alphabet))} of {count(len(sites))}"
+            for kind, sites in found.items()
+            if kind != "calls"
         ]
         rows.append([genome.name, name, place, *shares])
     return Table(
@@ -244,7 +246,7 @@ def consensus_table(screen: Screen) -> Table:
 
 
 def split_table(screen: Screen) -> Table:
-    """Length of the parts of every genome, and what lies between them."""
+    """List the length of the parts of every genome, and what lies between them."""
     parts = ("train", "valid", "calibrate", "test", "screen")
     rows = []
     for genome in screen.genomes:
@@ -264,13 +266,13 @@ def _between(genome: GenomeResults) -> int:
 
 
 def dropped_table(screen: Screen) -> Table:
-    """Everything that summaries count as dropped, by reason."""
+    """List everything that summaries count as dropped, by reason."""
     rows = []
     for genome in screen.genomes:
         for subject, summary in genome.summaries.items():
             for key, value in flatten(summary):
                 keys = key.split(" / ")
-                if "dropped" in keys and isinstance(value, (int, float)) and value:
+                if "dropped" in key and isinstance(value, (int, float)) and value:
                     reason = " / ".join(word for word in keys if word != "dropped")
                     rows.append([genome.name, subject, reason.replace("_", " "), count(value)])
     return Table(["genome", "step", "reason", "dropped"], rows, 3)

@@ -20,8 +20,9 @@ p, li, dd { max-width: 76ch; overflow-wrap: break-word; }
 .answer { background: var(--card); border-left: 5px solid var(--accent); border-radius: 6px;
   padding: 10px 18px; margin-top: 16px; font-size: 1.05rem; }
 .answer li { margin-bottom: 10px; }
+.answer li, .care li { max-width: none; }
 .care { border-left: 5px solid var(--warn); background: var(--card); border-radius: 6px;
-  padding: 8px 18px; }
+  padding: 8px 18px; margin: 14px 0; }
 nav { font-size: .9rem; padding-top: 10px; }
 nav a { display: inline-block; margin: 0 12px 4px 0; }
 a { color: var(--accent); }
@@ -97,7 +98,8 @@ TEMPLATE = """
 <header>
 <h1>{{ screen.title }}</h1>
 <p class="soft">Screen <b>{{ screen.name }}</b> · classes {{ screen.classes | join(", ") }} ·
-network {{ screen.network.name }} · genomes {{ screen.genomes | map(attribute="name") | join(", ") }}</p>
+network {{ screen.network.name }} · genomes
+{{ screen.genomes | map(attribute="name") | join(", ") }}</p>
 </header>
 <nav aria-label="Sections">
 {%- for section in sections %}

@@ -5,12 +5,11 @@ Texts are Markup: everything that comes from data is escaped.
 
 from __future__ import annotations
 
-from statistics import NormalDist
-
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from genomesieve.promises import promised_precision
 from genomesieve.report_data import (
     GenomeResults,
     Screen,
@@ -173,13 +172,13 @@ def contrast_sentence(screen: Screen) -> Markup | None:
             estimate(genome, model.name, name, "average_precision").value for name in screen.classes
         ]
         if np.isfinite(values).any() and np.isfinite(average).any():
-            auroc.append(f"{model.name} {_range(values)}")
-            precision.append(f"{model.name} {_range(average)}")
+            auroc.append(f"{_range(values)} for {model.name}")
+            precision.append(f"{_range(average)} for {model.name}")
     if not auroc:
         return None
     return Markup(
-        "<b>Do not trust AUROC here:</b> on {} it is {}, while the average precision at the "
-        "genome's own rate – what a user of the calls feels – is <b>{}</b>."
+        "<b>Do not trust AUROC here:</b> on {} it is {}. The average precision at the genome's own "
+        "rate, which is what a user of the calls feels, is <b>{}</b>."
     ).format(genome.name, listed(auroc), listed(precision))
 
 
@@ -197,7 +196,7 @@ def expected_calls(
     """Return how many calls of a class at the operating point should be right and wrong.
 
     The evaluation's figures are used where there are any; else the precision found in calibration
-    is applied to the number of calls, with the interval of `precision_interval`.
+    is applied to the number of calls.
     """
     true = estimate(genome, screen.network.name, class_name, "expected_true_calls")
     false = estimate(genome, screen.network.name, class_name, "expected_false_calls")
@@ -205,44 +204,14 @@ def expected_calls(
         return true, false
     threshold = screen.network.operating(class_name)
     calls = int((genome.calls["class"] == class_name).sum())
-    if threshold is None or not np.isfinite(threshold["precision"]):
+    if threshold is None or not threshold["calls"]:
         return Estimate(), Estimate()
-    low, high = precision_interval(threshold, calls)
-    value = threshold["precision"]
+    promise = promised_precision(threshold, calls)
+    value, low, high = promise.precision, promise.low, promise.high
     return (
         Estimate(calls * value, calls * low, calls * high),
         Estimate(calls * (1 - value), calls * (1 - high), calls * (1 - low)),
     )
-
-
-def precision_interval(threshold: dict, calls: int) -> tuple[float, float]:
-    """Return the 95 % prediction interval of the precision of some number of new calls.
-
-    The bootstrap of the calibration part says how well the precision is known; the sampling noise
-    of that many calls, widened by the design effect, comes on top.
-
-    Parameters
-    ----------
-    threshold : dict
-        `bootstrap_quantiles` (of precision, equally spaced) and `design_effect`.
-    calls : int
-        New calls.
-    """
-    quantiles = np.asarray(threshold.get("bootstrap_quantiles") or [], dtype=float)
-    if not len(quantiles) or calls == 0:
-        return float("nan"), float("nan")
-    spread = np.sqrt(quantiles * (1 - quantiles) * threshold.get("design_effect", 1.0) / calls)
-    # 101 equally likely steps of a standard normal, by its inverse at their middles.
-    steps = _normal_steps(101)
-    mixture = np.clip(quantiles[:, None] + spread[:, None] * steps, 0, 1)
-    low, high = np.quantile(mixture, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def _normal_steps(number: int) -> np.ndarray:
-    """Return the quantiles of a standard normal at the middles of equal shares."""
-    normal = NormalDist()
-    return np.array([normal.inv_cdf((step + 0.5) / number) for step in range(number)])
 
 
 def expectation_words(pair: tuple[Estimate, Estimate]) -> tuple[str, str]:

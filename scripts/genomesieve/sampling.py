@@ -113,12 +113,12 @@ def list_stretches(
 
 
 def common_dinucleotides(
-    genomes: Mapping[str, EncodedGenome], sites: Mapping[str, pd.DataFrame], stranded: bool
+    genomes: Mapping[str, EncodedGenome], sites: Mapping[str, pd.DataFrame]
 ) -> pd.DataFrame:
     """Find, for every class, the dinucleotide that its sites have most in common.
 
-    Offsets -2 to +2 from the site, on the site's strand, are compared; for a class without a strand
-    both readings count.
+    Offsets -2 to +2 from the site, on the site's strand, are compared; a site without a strand is
+    read on plus.
 
     Returns
     -------
