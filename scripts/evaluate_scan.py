@@ -196,7 +196,9 @@ def other_parts(intervals: pd.DataFrame, universe: str) -> pd.DataFrame:
 def judge(scan: ModelScan, setting: Setting) -> pd.DataFrame:
     """Match all merged candidates of a model to the sites."""
     distances = [scan.calibration(name)["match_distance"] for name in scan.facts["classes"]]
-    return judge_calls(scan.candidates, setting.layout, setting.labels, np.array(distances))
+    contig, _ = setting.layout.positions_of(scan.candidates["bin"].to_numpy(np.int64))
+    calls = scan.candidates.assign(contig_index=contig)
+    return judge_calls(calls, setting.layout, setting.labels, np.array(distances))
 
 
 @dataclass(frozen=True)

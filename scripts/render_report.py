@@ -27,6 +27,8 @@ from genomesieve.report_page import make_page, make_pictures
 logger = logging.getLogger(__name__)
 
 CALL_COLUMNS = ["contig", "start", "end", "class", "score", "strand", "probability", "fdr"]
+INTERVAL_COLUMNS = ("contig", "start", "end", "part")
+SUMMARIES = ("genome", "sites", "split", "leakage")
 KEYS = ("model", "class", "universe")
 
 
@@ -78,13 +80,31 @@ def read_calls(path: Path, genome: str) -> pd.DataFrame:
         raise InputError(f"calls of {genome} {path} cannot be read: {error}") from error
 
 
-def read_model(folder: Path) -> ModelFacts:
-    """Read what a bundle says about itself, and its training history."""
+def read_scan(folder: Path | None, genome: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read the calls of a merged scan and the stretches it covers; empty without a folder."""
+    if folder is None:
+        empty = pd.DataFrame(columns=CALL_COLUMNS), pd.DataFrame(columns=INTERVAL_COLUMNS)
+        return empty
+    intervals = read_table(
+        folder / "intervals.tsv", f"scan of {genome}", INTERVAL_COLUMNS, text=("contig",)
+    )
+    return read_calls(folder / "calls.bed.gz", genome), intervals
+
+
+def read_facts(folder: Path) -> dict:
+    """Read what a bundle says about itself."""
     facts = read_json(folder / "model.json", "model")
     missing = [key for key in ("name", "classes", "stranded", "resolution") if key not in facts]
     if missing:
         raise InputError(f"model {folder / 'model.json'} lacks {', '.join(missing)}")
-    return ModelFacts(facts["name"], facts, read_table(folder / "history.tsv", "training history"))
+    return facts
+
+
+def read_network(folder: Path) -> ModelFacts:
+    """Read the network's bundle and its training history."""
+    facts = read_facts(folder)
+    history = read_table(folder / "history.tsv", "training history", ("step", "loss"))
+    return ModelFacts(facts["name"], facts, history)
 
 
 def read_genome(name: str, arguments: dict[str, dict[str, Path]]) -> GenomeResults:
@@ -94,26 +114,24 @@ def read_genome(name: str, arguments: dict[str, dict[str, Path]]) -> GenomeResul
     ----------
     name : str
     arguments : dict of str to dict
-        Paths by genome, by what they are: scan, genome_folder, split, and where given evaluation,
-        sites_summary and genome_summary.
+        Paths by genome, by what they are: genome_folder, split, and where given scan, evaluation
+        and summaries.
     """
-    for key in ("genome_folder", "split"):
-        if name not in arguments[key]:
-            option = "--" + key.replace("_", "-")
-            raise InputError(f"genome {name} has --scan but no {option}; expected both")
+    if name not in arguments["genome_folder"]:
+        raise InputError(f"genome {name} has --split but no --genome-folder; expected both")
     evaluation = arguments["evaluation"].get(name)
     summaries = {}
-    for key, title in (("genome_summary", "genome"), ("sites_summary", "sites")):
-        if name in arguments[key]:
-            summaries[title] = read_json(arguments[key][name], f"{title} summary of {name}")
-    scan = arguments["scan"][name]
-    columns = ("contig", "start", "end", "part")
+    for title in SUMMARIES:
+        path = arguments[f"{title}_summary"].get(name)
+        if path is not None:
+            summaries[title] = read_json(path, f"{title} summary of {name}")
+    calls, intervals = read_scan(arguments["scan"].get(name), name)
     results = GenomeResults(
         name=name,
         genome=EncodedGenome.open(arguments["genome_folder"][name], name),
-        split=read_table(arguments["split"][name], "split", columns, text=("contig",)),
-        calls=read_calls(scan / "calls.bed.gz", name),
-        intervals=read_table(scan / "intervals.tsv", "scan", columns, text=("contig",)),
+        split=read_table(arguments["split"][name], "split", INTERVAL_COLUMNS, text=("contig",)),
+        calls=calls,
+        intervals=intervals,
         evaluation=read_evaluation(evaluation, name) if evaluation else None,
         summaries=summaries,
     )
@@ -124,23 +142,26 @@ def read_genome(name: str, arguments: dict[str, dict[str, Path]]) -> GenomeResul
 
 def read_screen(arguments: argparse.Namespace) -> Screen:
     """Read all results of a screen."""
-    keys = ("scan", "genome_folder", "split", "evaluation", "sites_summary", "genome_summary")
+    keys = ["scan", "genome_folder", "split", "evaluation"]
+    keys += [f"{title}_summary" for title in SUMMARIES]
     paths = {key: dict(getattr(arguments, key)) for key in keys}
     for key, named in paths.items():
-        unknown = sorted(set(named) - set(paths["scan"]))
+        unknown = sorted(set(named) - set(paths["split"]))
         if unknown:
             option = "--" + key.replace("_", "-")
-            raise InputError(f"{option} names genome {unknown[0]}, which has no --scan")
-    baselines = [read_model(folder) for _, folder in arguments.baseline]
+            raise InputError(f"{option} names genome {unknown[0]}, which has no --split")
+    evaluated = sorted(set(paths["evaluation"]) - set(paths["scan"]))
+    if evaluated:
+        raise InputError(f"--evaluation names genome {evaluated[0]}, which has no --scan")
     return Screen(
         name=arguments.screen,
         settings=arguments.settings,
-        network=read_model(arguments.model),
+        network=read_network(arguments.model),
         baselines=[
-            ModelFacts(name, model.facts, model.history)
-            for (name, _), model in zip(arguments.baseline, baselines)
+            ModelFacts(name, read_facts(folder), pd.DataFrame())
+            for name, folder in arguments.baseline
         ],
-        genomes=[read_genome(name, paths) for name in paths["scan"]],
+        genomes=[read_genome(name, paths) for name in paths["split"]],
         windows_summary=read_json(arguments.windows_summary, "windows summary")
         if arguments.windows_summary
         else {},
@@ -174,17 +195,19 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     named = {"type": named_path, "action": "append", "metavar": "GENOME=PATH"}
     parser.add_argument(
-        "--scan", **named, required=True, help="merged scan folder of a genome (repeat)"
-    )
-    parser.add_argument(
         "--genome-folder", **named, required=True, help="encoded genome folder (repeat)"
     )
     parser.add_argument("--split", **named, required=True, help="split table, bp (repeat)")
     parser.add_argument(
+        "--scan", **named, default=[], help="merged scan folder of a genome that has one (repeat)"
+    )
+    parser.add_argument(
         "--evaluation", **named, default=[], help="evaluation folder, if annotated (repeat)"
     )
-    parser.add_argument("--sites-summary", **named, default=[], help="JSON of the sites (repeat)")
-    parser.add_argument("--genome-summary", **named, default=[], help="JSON of genome (repeat)")
+    for title in SUMMARIES:
+        parser.add_argument(
+            f"--{title}-summary", **named, default=[], help=f"JSON of the {title} step (repeat)"
+        )
     parser.add_argument("--windows-summary", type=Path, help="JSON of the training windows")
     parser.add_argument("--model", type=Path, required=True, help="calibrated bundle folder")
     parser.add_argument(

@@ -98,11 +98,11 @@ def projection(counts: LabelCounts, code: int) -> pd.DataFrame:
 
 def score_distribution(counts: LabelCounts) -> pd.DataFrame:
     """Return how many bins (y) score about x, for sites and for background."""
-    scores = decode_scores(np.arange(1, CODES).astype(np.uint16))
-    middle = (np.floor(scores / _SCORE_STEP) + 0.5) * _SCORE_STEP
     parts = []
     for label, values in (("sites", counts.positives), ("background", counts.negatives)):
-        table = pd.DataFrame({"x": middle, "y": values[1:], "label": label})
-        table = table[table["y"] > 0].groupby(["x", "label"], as_index=False)["y"].sum()
-        parts.append(table)
+        used = np.flatnonzero(values)
+        scores = decode_scores(used.astype(np.uint16))
+        middle = (np.floor(scores / _SCORE_STEP) + 0.5) * _SCORE_STEP
+        table = pd.DataFrame({"x": middle, "y": values[used], "label": label})
+        parts.append(table.groupby(["x", "label"], as_index=False)["y"].sum())
     return pd.concat(parts, ignore_index=True)

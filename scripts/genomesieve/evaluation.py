@@ -1,192 +1,272 @@
-"""Metrics of one class of one scan, per position and per merged call, with intervals.
-
-Definitions: prevalence counts strand-positions for stranded classes; false positives per megabase
-are per Mb of genome, both strands summed; precision at recall r is that of the highest threshold
-whose recall is at least r, without interpolation; recall at precision p needs at least 20 calls;
-top_k takes as many predictions as there are positive bins; the calibration error leaves out
-predictions below 0.01, and the Brier skill compares with the constant prevalence.
-"""
+"""How well scores find sites, bin by bin, with intervals from a block bootstrap."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from genomesieve.bootstrap import Interval, percentile_interval, resample_histograms, resample_ratio
-from genomesieve.label_counts import BlockCounts, LabelCounts
-from genomesieve.metrics import (
-    auroc,
-    average_precision,
-    brier_skill,
-    enrichment,
-    expected_calibration_error,
-    false_positives_per_mb,
-    precision_at_recall,
-    prevalence,
-    recall_at_precision,
-    top_k,
+from genomesieve import metrics
+from genomesieve.bootstrap import (
+    Interval,
+    paired_difference,
+    percentile_interval,
+    resample_histograms,
 )
-from genomesieve.promises import expected_calls, log_odds_of, probability_of, promised_precision
-from genomesieve.scores import CODES
+from genomesieve.label_counts import BlockCounts, LabelCounts
+from genomesieve.promises import log_odds_of, operating_threshold, probability_of
+from genomesieve.scores import decode_scores
 
-NO_INTERVAL = Interval(float("nan"), float("nan"))
+RECALLS = (0.1, 0.5, 0.9)
+PRECISIONS = (0.5, 0.9)
+CURVE_RECALLS = np.linspace(0.005, 1, 200)
+CURVE_PREVALENCES = np.logspace(-6, -1, 101)
+RELIABILITY_EDGES = np.arange(-12.0, 9.0)
+MIDDLE_RECALL = 0.5
+"""Where false positives per megabase and enrichment are read."""
 
-Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
+_NO_INTERVAL = Interval(float("nan"), float("nan"))
 
 
-def resampled_statistics(megabases: float) -> dict[str, Statistic]:
-    """Return the metrics that get an interval, as functions of positives and negatives."""
-    statistics: dict[str, Statistic] = {
-        "prevalence": prevalence,
-        "average_precision": average_precision,
-        "auroc": auroc,
-        "top_k": top_k,
-        "enrichment": lambda p, n: enrichment(p, n, 0.5),
-        "false_positives_per_mb": lambda p, n: false_positives_per_mb(p, n, 0.5, megabases),
-    }
-    for recall in (0.1, 0.5, 0.9):
-        statistics[f"precision_at_recall_{recall}"] = lambda p, n, level=recall: (
-            precision_at_recall(p, n, level)
+@dataclass(frozen=True)
+class PositionResult:
+    """What one model does for one class on one universe.
+
+    Parameters
+    ----------
+    values : dict of str to float
+        Metric by name.
+    intervals : dict of str to Interval
+        95 % intervals of those that have one.
+    draws : dict of str to numpy.ndarray, shape=(repeats,)
+        Bootstrapped metrics, for paired differences.
+    curves : list of pandas.DataFrame
+        Columns curve, x, y, low, high, label.
+    reliability : pandas.DataFrame
+        Columns expected, observed, bins, low_logodds, high_logodds.
+    true_positive_rate, false_positive_rate : float
+        Of bins at the operating threshold.
+    """
+
+    values: dict[str, float]
+    intervals: dict[str, Interval]
+    draws: dict[str, np.ndarray]
+    curves: list[pd.DataFrame] = field(repr=False)
+    reliability: pd.DataFrame = field(repr=False)
+    true_positive_rate: float = float("nan")
+    false_positive_rate: float = float("nan")
+
+    def precision_at(self, prevalence: float) -> float:
+        """Return the precision of bins at the operating threshold at another prevalence."""
+        return float(
+            metrics.precision_at_prevalence(
+                self.true_positive_rate, self.false_positive_rate, prevalence
+            )
         )
-    for precision in (0.5, 0.9):
-        statistics[f"recall_at_precision_{precision}"] = lambda p, n, level=precision: (
-            recall_at_precision(p, n, level)
-        )
-    return statistics
 
 
-def position_metrics(
+def evaluate_positions(
     counts: LabelCounts,
     blocks: BlockCounts,
     weights: np.ndarray,
     calibration: dict,
     megabases: float,
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """Measure a model on the bins of the universe.
+    precisions: Sequence[float] = PRECISIONS,
+) -> PositionResult:
+    """Compute all metrics and curves that count bins.
 
     Parameters
     ----------
     counts : LabelCounts
+        Exact, for the values.
     blocks : BlockCounts
+        Per block, for the intervals.
     weights : numpy.ndarray, shape=(repeats, blocks)
-        The same for all models, so that differences are paired.
+        From `genomesieve.bootstrap.block_weights`; the same for all models.
     calibration : dict
         The class's calibration.
     megabases : float
-        Length of genome in the universe, counted once.
+        Genome in the universe, each base counted once.
+    precisions : sequence of float
+        For recall_at_precision.
 
     Returns
     -------
-    table : pandas.DataFrame
-        Columns metric, value, low, high.
-    precisions : numpy.ndarray, shape=(repeats,)
-        Bootstrapped average precision.
+    PositionResult
+        Values are NaN where the universe has no site.
     """
-    statistics = resampled_statistics(megabases)
-    drawn = resample_histograms(weights, blocks.positives, blocks.negatives, statistics)
-    rows = []
-    for name, statistic in statistics.items():
-        value = float(statistic(counts.positives, counts.negatives))
-        interval = percentile_interval(drawn[name])
-        rows.append((name, value, interval.low, interval.high))
-    probabilities = _probabilities(calibration)
-    universe = int(counts.positives.sum() + counts.negatives.sum())
-    everything = universe + counts.ignored + counts.unknown
-    plain = {
-        "ece": expected_calibration_error(counts.positives, counts.negatives, probabilities),
-        "brier_skill": float(brier_skill(counts.positives, counts.negatives, probabilities)),
-        "ignored_share": counts.ignored / everything if everything else float("nan"),
-        "unknown_share": counts.unknown / everything if everything else float("nan"),
-        "sites": int(counts.positives.sum()),
-        "bins": universe,
-        "blocks": weights.shape[1],
-    }
-    rows += [(name, value, np.nan, np.nan) for name, value in plain.items()]
-    table = pd.DataFrame(rows, columns=["metric", "value", "low", "high"])
-    return table, drawn["average_precision"]
+    used = np.flatnonzero(counts.positives + counts.negatives)
+    positives, negatives = counts.positives[used], counts.negatives[used]
+    point = _statistics(used, calibration, megabases, precisions)
+    values = {name: float(one(positives, negatives)) for name, one in point.items()}
+    values["ece"] = metrics.expected_calibration_error(
+        positives, negatives, probability_of(used, calibration)
+    )
+    threshold = operating_threshold(calibration)["code"]
+    draws = _draw(blocks, weights, calibration, megabases, precisions, threshold)
+    rates = metrics.rates_at_code(positives, negatives, used, threshold)
+    return PositionResult(
+        values=values,
+        intervals={name: percentile_interval(draws[name]) for name in point},
+        draws={name: draws[name] for name in point},
+        curves=[
+            _precision_recall(positives, negatives, draws["precision_recall"]),
+            _roc(positives, negatives),
+            _prevalences(rates, draws["rates"]),
+            _score_counts(used, positives, negatives),
+        ],
+        reliability=_reliability(used, positives, negatives, calibration),
+        true_positive_rate=float(rates[0]),
+        false_positive_rate=float(rates[1]),
+    )
 
 
-def _probabilities(calibration: dict) -> np.ndarray:
-    """Return the probability of every code; 0 for the code that no score has."""
-    return np.nan_to_num(probability_of(np.arange(CODES).astype(np.uint16), calibration))
-
-
-def code_log_odds(calibration: dict) -> np.ndarray:
-    """Return the calibrated log-odds of every code, shape=(65536,)."""
-    values = log_odds_of(np.arange(CODES).astype(np.uint16), calibration)
-    return np.nan_to_num(values, nan=-1e9)
-
-
-def promise_row(
-    threshold: dict,
-    calls: pd.DataFrame,
-    sites: int,
-    weights: np.ndarray,
-    calibration_bins: int,
-    bins: int,
+def _statistics(
+    codes: np.ndarray, calibration: dict, megabases: float, precisions: Sequence[float]
 ) -> dict:
-    """Compare what a threshold promises with what the calls above it turn out to be.
+    """Return the metrics that are both values and bootstrapped, each of (positives, negatives)."""
+    probabilities = probability_of(codes, calibration)
+    result = {
+        "prevalence": metrics.prevalence,
+        "average_precision": metrics.average_precision,
+        "auroc": metrics.auroc,
+        "top_k": metrics.top_k,
+        "brier_skill": lambda p, n: metrics.brier_skill(p, n, probabilities),
+        "enrichment": lambda p, n: metrics.enrichment(p, n, MIDDLE_RECALL),
+        "false_positives_per_mb": lambda p, n: metrics.false_positives_per_mb(
+            p, n, MIDDLE_RECALL, megabases
+        ),
+    }
+    for level in RECALLS:
+        result[f"precision_at_recall_{level:g}"] = lambda p, n, level=level: (
+            metrics.precision_at_recall(p, n, level)
+        )
+    for level in sorted(set(PRECISIONS) | set(precisions)):
+        result[f"recall_at_precision_{level:g}"] = lambda p, n, level=level: (
+            metrics.recall_at_precision(p, n, level)
+        )
+    return result
+
+
+def _draw(
+    blocks: BlockCounts,
+    weights: np.ndarray,
+    calibration: dict,
+    megabases: float,
+    precisions: Sequence[float],
+    threshold: int,
+) -> dict[str, np.ndarray]:
+    """Bootstrap the metrics, the precision-recall curve and the rates at the threshold."""
+    statistics = _statistics(blocks.codes, calibration, megabases, precisions)
+    statistics["precision_recall"] = lambda p, n: metrics.precision_at_recall(p, n, CURVE_RECALLS)
+    statistics["rates"] = lambda p, n: np.stack(
+        metrics.rates_at_code(p, n, blocks.codes, threshold), axis=-1
+    )
+    return resample_histograms(weights, blocks.positives, blocks.negatives, statistics)
+
+
+def compare_positions(
+    network: PositionResult, baseline: PositionResult, metric: str
+) -> tuple[float, Interval]:
+    """Return network minus baseline, and its interval from the same resampled blocks."""
+    difference = network.values[metric] - baseline.values[metric]
+    return difference, paired_difference(network.draws[metric], baseline.draws[metric])
+
+
+def _curve(name: str, x, y, low=np.nan, high=np.nan, label: str = "") -> pd.DataFrame:
+    """Return the points of one curve."""
+    points = {"curve": name, "x": x, "y": y, "low": low, "high": high, "label": label}
+    return pd.DataFrame(points).astype(dict.fromkeys(("x", "y", "low", "high"), float))
+
+
+def _precision_recall(
+    positives: np.ndarray, negatives: np.ndarray, draws: np.ndarray
+) -> pd.DataFrame:
+    """Return precision at 200 recalls with its bootstrap band."""
+    precision = metrics.precision_at_recall(positives, negatives, CURVE_RECALLS)
+    low, high = _band(draws)
+    return _curve("precision_recall", CURVE_RECALLS, precision, low, high)
+
+
+def _band(draws: np.ndarray) -> np.ndarray:
+    """Return the 95 % interval of each column; shape=(2, columns)."""
+    draws = draws[np.isfinite(draws).all(axis=1)]
+    if len(draws) == 0:
+        return np.full((2, draws.shape[1]), np.nan)
+    return np.quantile(draws, [0.025, 0.975], axis=0)
+
+
+def _roc(positives: np.ndarray, negatives: np.ndarray) -> pd.DataFrame:
+    """Return at most 500 corners of the ROC curve, dense where false positives are few."""
+    if positives.sum() == 0 or negatives.sum() == 0:
+        return _curve("roc", [], [])
+    true = np.append(0, np.cumsum(positives[::-1])) / positives.sum()
+    false = np.append(0, np.cumsum(negatives[::-1])) / negatives.sum()
+    last = len(true) - 1
+    rows = [
+        np.searchsorted(true, np.linspace(0, 1, 240)),
+        np.searchsorted(false, np.logspace(-7, 0, 200)),
+        np.searchsorted(false, np.linspace(0, 1, 50)),
+    ]
+    rows = np.unique(np.clip(np.concatenate([*rows, [0, last]]), 0, last))
+    return _curve("roc", false[rows], true[rows])
+
+
+def _prevalences(rates: tuple[float, float], draws: np.ndarray) -> pd.DataFrame:
+    """Return the precision at the operating threshold against prevalence."""
+    precision = metrics.precision_at_prevalence(*rates, CURVE_PREVALENCES)
+    drawn = metrics.precision_at_prevalence(draws[:, :1], draws[:, 1:], CURVE_PREVALENCES)
+    return _curve("prevalence", CURVE_PREVALENCES, precision, *_band(drawn))
+
+
+def _score_counts(codes: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> pd.DataFrame:
+    """Return counts of bins with and without a site in 80 bins of the score."""
+    scores = decode_scores(codes.astype(np.uint16)).astype(np.float64)
+    if len(scores) == 0:
+        return _curve("scores", [], [])
+    # A few absurdly low scores must not squeeze all others into one bin.
+    mass = np.cumsum(positives + negatives)
+    low, high = scores[np.searchsorted(mass, mass[-1] * 1e-4)], scores[-1]
+    edges = np.linspace(low, high if high > low else low + 1, 81)
+    clipped = np.clip(scores, edges[0], edges[-1])
+    centres = (edges[:-1] + edges[1:]) / 2
+    tables = []
+    for label, counted in (("background", negatives), ("sites", positives)):
+        tables.append(
+            _curve("scores", centres, np.histogram(clipped, edges, weights=counted)[0], label=label)
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def _reliability(
+    codes: np.ndarray, positives: np.ndarray, negatives: np.ndarray, calibration: dict
+) -> pd.DataFrame:
+    """Return expected and observed counts by bins of log-odds; open bins get a finite end."""
+    log_odds = log_odds_of(codes.astype(np.uint16), calibration)
+    table = pd.DataFrame(metrics.reliability(positives, negatives, log_odds, RELIABILITY_EDGES))
+    ends = (RELIABILITY_EDGES[0] - 1, RELIABILITY_EDGES[-1] + 1)
+    return table.assign(
+        low_logodds=table["low_logodds"].clip(*ends), high_logodds=table["high_logodds"].clip(*ends)
+    )
+
+
+def shares(counts: LabelCounts, strand_bins: int) -> dict[str, float]:
+    """Return what was left out of the universe, as shares of what was there before.
 
     Parameters
     ----------
-    threshold : dict
-        An element of the class's `thresholds`.
-    calls : pandas.DataFrame
-        Judged calls of the class: code, status, block.
-    sites : int
-        Sites in the universe.
-    weights : numpy.ndarray, shape=(repeats, blocks)
-    calibration_bins, bins : int
-        Strand-bins of the calibrate part and of this universe.
-
-    Returns
-    -------
-    dict
-        The columns of promises.tsv after `class`.
+    counts : LabelCounts
+    strand_bins : int
+        All bins of the evaluated part, strands summed.
     """
-    chosen = calls[(calls["code"] >= threshold["code"]) & (calls["status"] != "ignored")]
-    right = (chosen["status"] == "true").to_numpy()
-    number, true = len(chosen), int(right.sum())
-    promise = promised_precision(threshold, expected_calls(threshold, calibration_bins, bins))
-    block = chosen["block"].to_numpy(np.int64)
-    per_block = [
-        np.bincount(block, weights=values, minlength=weights.shape[1])
-        for values in (right.astype(float), np.ones(number))
-    ]
-    observed = percentile_interval(resample_ratio(weights, *per_block))
-    share = true / number if number else float("nan")
+    universe = int(counts.positives.sum() + counts.negatives.sum())
+    scored = universe + counts.ignored
+    known = scored + counts.unknown
     return {
-        "precision_target": threshold["precision_target"],
-        "reached": threshold["reached"],
-        "threshold_score": threshold["score"],
-        "promised": promise.precision,
-        "low": promise.low,
-        "high": promise.high,
-        "observed": share,
-        "observed_low": observed.low,
-        "observed_high": observed.high,
-        "calls": number,
-        "true_calls": true,
-        "within": bool(promise.low <= share <= promise.high),
-        "recall": true / sites if sites else float("nan"),
-        "expected_true": number * promise.precision,
-        "expected_false": number * (1 - promise.precision),
+        "bins": float(universe),
+        "ignored_share": counts.ignored / scored if scored else float("nan"),
+        "unknown_share": counts.unknown / known if known else float("nan"),
+        "excluded_share": counts.excluded / strand_bins if strand_bins else float("nan"),
     }
-
-
-def call_metrics(row: dict, megabases: float) -> pd.DataFrame:
-    """Return the metrics per merged call at the operating threshold, from its promise row."""
-    wrong = row["calls"] - row["true_calls"]
-    nan = float("nan")
-    values = [
-        ("promised_precision", row["promised"], row["low"], row["high"]),
-        ("observed_precision", row["observed"], row["observed_low"], row["observed_high"]),
-        ("observed_recall", row["recall"], nan, nan),
-        ("calls", row["calls"], nan, nan),
-        ("expected_true_calls", row["expected_true"], nan, nan),
-        ("expected_false_calls", row["expected_false"], nan, nan),
-        ("false_positives_per_mb", wrong / megabases, nan, nan),
-    ]
-    return pd.DataFrame(values, columns=["metric", "value", "low", "high"])

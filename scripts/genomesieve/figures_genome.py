@@ -47,7 +47,7 @@ _LETTERS = {"A": GREEN, "C": BLUE, "G": ORANGE, "T": VERMILION}
 def genome_map(screen: Screen) -> Picture:
     """Return the density of calls along the scanned stretches of each genome."""
     panels = []
-    for genome in screen.genomes:
+    for genome in screen.scanned:
         longest = genome.intervals.assign(bases=genome.intervals["end"] - genome.intervals["start"])
         longest = longest.nlargest(MOST_INTERVALS, "bases").sort_index()
         for row in longest.itertuples():
@@ -160,7 +160,7 @@ def called_sites(genome: GenomeResults, class_name: str) -> dict[str, pd.DataFra
 def logo_picture(screen: Screen) -> Picture:
     """Return the logos of annotated sites, calls and the best false positives."""
     panels = []
-    pairs = [(genome, name) for genome in screen.genomes for name in screen.classes]
+    pairs = [(genome, name) for genome in screen.scanned for name in screen.classes]
     for genome, name in pairs[:MOST_PANELS]:
         for kind, sites in called_sites(genome, name).items():
             if kind == "missed sites":
@@ -217,8 +217,9 @@ def draw_loss(axes: Axes, network: ModelFacts) -> None:
         axes.plot(
             rows["step"], rows[column], label=label, marker=marker, markersize=4, **LINES[number]
         )
-    positive = (network.history["loss"].dropna() > 0).all()
-    axes.set_yscale("log" if positive else "linear")
+    losses = network.history["loss"].dropna()
+    wide = losses.min() > 0 and losses.max() > 30 * losses.min()
+    axes.set_yscale("log" if wide else "linear")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set(xlabel="step", ylabel="weighted loss a prediction")
     put_legend_below(axes)

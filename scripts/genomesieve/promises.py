@@ -38,7 +38,8 @@ def log_odds_of(codes: np.ndarray, calibration: dict) -> np.ndarray:
     -------
     numpy.ndarray, same shape, dtype=float64
     """
-    scores = decode_scores(codes).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        scores = decode_scores(codes).astype(np.float64)
     return calibration["slope"] * scores + calibration["intercept"]
 
 

@@ -64,7 +64,8 @@ class GenomeResults:
     split : pandas.DataFrame
         Columns contig, start, end (0-based half-open), part.
     calls : pandas.DataFrame
-        calls.bed.gz: contig, start, end, class, score, strand, probability, fdr.
+        calls.bed.gz: contig, start, end, class, score, strand, probability, fdr; empty where
+        nothing was scanned, as is `intervals`.
     intervals : pandas.DataFrame
         The stretches that were scanned: contig, start, end, part.
     evaluation : Evaluation or None
@@ -80,6 +81,11 @@ class GenomeResults:
     intervals: pd.DataFrame
     evaluation: Evaluation | None = None
     summaries: dict = field(default_factory=dict)
+
+    @property
+    def scanned(self) -> bool:
+        """Whether there was a scan; genomes that only taught the model have none."""
+        return not self.intervals.empty
 
     @property
     def held_out(self) -> bool:
@@ -132,6 +138,11 @@ class Screen:
     def models(self) -> list[ModelFacts]:
         """The network, then the baselines."""
         return [self.network, *self.baselines]
+
+    @property
+    def scanned(self) -> list[GenomeResults]:
+        """Genomes that were scanned."""
+        return [genome for genome in self.genomes if genome.scanned]
 
     @property
     def evaluated(self) -> list[GenomeResults]:

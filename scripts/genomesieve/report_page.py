@@ -144,12 +144,12 @@ def _curves(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
     """Return the section on curves and baselines."""
     items = [
         _text(
-            "<b>Left: precision and recall at natural prevalence.</b> Every prediction counts, at "
-            "the rate at which sites really occur; nothing was balanced. The band is the 95 % "
-            "interval from resampled blocks."
+            "<b>First of each pair: precision and recall at natural prevalence.</b> Every "
+            "prediction counts, at the rate at which sites really occur; nothing was balanced. The "
+            "band is the 95 % interval from resampled blocks."
         ),
         _text(
-            "<b>Right: the ROC curve of the same scores, and what it hides.</b> Its lower axis "
+            "<b>Second: the ROC curve of the same scores, and what it hides.</b> Its lower axis "
             "counts false positives against the enormous number of places that are no sites, so "
             "that good and bad models look alike. The upper axis says what the same distance means "
             "in false positives per Mb: only models within a hair's breadth of the left edge are "
@@ -256,8 +256,8 @@ def _logos(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
     """Return the section on the sequence of calls."""
     text = (
         "Information in bits around the site's base (position 0, marked), in the direction of its "
-        "strand. The best-scoring false positives are the {} calls with the highest scores that "
-        "the annotation does not know: if they look like sites, some may be real."
+        "strand. The best-scoring false positives are the {} candidates with the highest scores "
+        "that the annotation does not know: if they look like sites, some may be real."
     )
     if screen.resolution > 1:
         text += " Predictions cover several bases, so that calls are not aligned to the base."

@@ -150,7 +150,7 @@ def _reached(row: dict) -> str:
 def expected_table(screen: Screen) -> Table:
     """List the expected right and wrong calls on every scanned genome."""
     rows = []
-    for genome in screen.genomes:
+    for genome in screen.scanned:
         for name in screen.classes:
             calls = int((genome.calls["class"] == name).sum())
             true, false = expectation_words(expected_calls(screen, genome, name))
@@ -241,7 +241,7 @@ def consensus_table(screen: Screen) -> Table:
     return Table(
         ["genome", "class", "consensus", "annotated sites with it",
          f"best {MOST_FALSE} false positives with it", "missed sites with it"],
-        rows, 2,
+        rows, 3,
     )  # fmt: skip
 
 

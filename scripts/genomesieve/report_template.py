@@ -39,6 +39,8 @@ table { border-collapse: collapse; width: 100%; font-size: .88rem;
   font-variant-numeric: tabular-nums; }
 th, td { padding: 5px 10px; text-align: right; border-bottom: 1px solid var(--line);
   vertical-align: top; }
+td { white-space: nowrap; }
+td.text { white-space: normal; }
 thead th { background: var(--card); vertical-align: bottom; min-width: 5.5em; }
 .text { text-align: left; }
 tbody th { font-weight: 600; position: sticky; left: 0; background: var(--page); }
@@ -46,7 +48,6 @@ tbody tr:last-child > * { border-bottom: 0; }
 details { border: 1px solid var(--line); border-radius: 6px; padding: 6px 14px; margin: 10px 0; }
 summary { cursor: pointer; font-weight: 600; }
 pre { overflow-x: auto; font-size: .8rem; line-height: 1.4; }
-td, dd { overflow-wrap: break-word; }
 dt { font-weight: 600; margin-top: 8px; }
 dd { margin-left: 0; color: var(--soft); }
 footer { padding: 28px 16px 40px; color: var(--soft); font-size: .85rem; }

@@ -35,12 +35,16 @@ MOST_CLASSES = 3
 def answer(screen: Screen) -> list[Markup]:
     """Return the sentences that a reader should take away if nothing else."""
     sentences = [training_sentence(screen)]
-    held_out = [genome for genome in screen.genomes if genome.held_out]
-    screened = [genome for genome in screen.genomes if not genome.held_out]
+    held_out = [genome for genome in screen.scanned if genome.held_out]
+    screened = [genome for genome in screen.scanned if not genome.held_out]
     if held_out:
-        sentences.append(Markup(" ").join(held_out_sentence(screen, genome) for genome in held_out))
+        sentences.append(
+            Markup("<br>").join(held_out_sentence(screen, genome) for genome in held_out)
+        )
     if screened:
-        sentences.append(Markup(" ").join(screened_sentence(screen, genome) for genome in screened))
+        sentences.append(
+            Markup("<br>").join(screened_sentence(screen, genome) for genome in screened)
+        )
     contrast = contrast_sentence(screen)
     return sentences + ([contrast] if contrast else [])
 

@@ -47,7 +47,8 @@ def decode_scores(codes: np.ndarray) -> np.ndarray:
     """Map codes (uint16, any shape) back to scores (float32); `UNSCORED` becomes NaN."""
     codes = np.asarray(codes, dtype=np.uint16)
     bits = np.where(codes & 0x8000, codes & np.uint16(0x7FFF), ~codes)
-    return bits.astype(np.uint16).view(np.float16).astype(np.float32)
+    with np.errstate(invalid="ignore"):  # some codes are no score and decode to NaN
+        return bits.astype(np.uint16).view(np.float16).astype(np.float32)
 
 
 def coarsen_codes(codes: np.ndarray, floor: int) -> np.ndarray:

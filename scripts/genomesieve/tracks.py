@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,8 @@ def write_calls(path: str | os.PathLike, calls: pd.DataFrame, genome: str, longe
         Length of the longest contig, bp.
     """
     table = calls.assign(score=np.round(1000 * calls["probability"]).astype(np.int64))
-    with whole_file(path) as packed, whole_file(f"{path}.text") as plain:
+    with whole_file(path) as packed, tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / "calls.bed"
         with plain.open("w") as handle:
             handle.write(f"# probability and fdr: at the prevalence of {genome}\n")
             handle.write("#" + "\t".join(CALL_COLUMNS) + "\n")
@@ -49,7 +51,6 @@ def write_calls(path: str | os.PathLike, calls: pd.DataFrame, genome: str, longe
         _index(packed, f"{path}.csi", csi=True)
         if longest < TBI_LONGEST:
             _index(packed, f"{path}.tbi", csi=False)
-    Path(f"{path}.text").unlink()
 
 
 def _index(packed: Path, path: str, csi: bool) -> None:

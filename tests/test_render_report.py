@@ -1,0 +1,191 @@
+"""The report: complete, well-formed, self-contained, and honest where something is missing."""
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+from genomesieve.report_page import PICTURES
+from render_report import main
+from synthetic_report import write_screen
+
+SECTIONS = (
+    "answer", "curves", "promises", "expected", "probabilities", "along", "logos", "training",
+    "split", "dropped", "glossary", "configuration",
+)  # fmt: skip
+VOID = {"meta", "br", "link", "img", "hr"}
+
+
+class Page(HTMLParser):
+    """Checks that tags close in order; collects anchors, identifiers, resources and text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.ids, self.resources, self.words, self.paths = [], [], [], [], {}
+        self.picture = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+        if "id" in attrs:
+            self.ids.append(attrs["id"])
+        if tag == "div" and (attrs.get("id") or "").startswith("picture-"):
+            self.picture = attrs["id"]
+        if tag == "svg":
+            self.paths[f"{self.picture} {attrs['aria-label']}"] = 0
+        if tag in ("path", "use"):
+            self.paths[list(self.paths)[-1]] += 1
+        keys = ("src", "href", "xlink:href", "action", "srcset")
+        self.resources += [attrs[key] for key in keys if attrs.get(key)]
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not {"style", "svg"} & set(self.open):
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+def render(folder, **screen):
+    arguments = write_screen(folder, **screen)
+    output, figures = folder / "report.html", folder / "figures"
+    assert main([*arguments, "--output", str(output), "--figures", str(figures)]) == 0
+    return output.read_text(), figures
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    return render(tmp_path_factory.mktemp("full"))
+
+
+def test_page_is_well_formed_and_has_every_section(full):
+    page = Page(full[0])
+    assert page.open == []
+    assert set(SECTIONS) <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+    assert "<cress>" in page.text and "<cress>" not in full[0]
+
+
+def test_page_needs_nothing_from_outside(full):
+    page = Page(full[0])
+    assert page.resources
+    inside = set(page.ids)
+    assert all(link.startswith("#") and link[1:] in inside for link in page.resources)
+    assert not re.search(r"@import|url\((?!#)|<script|<link", full[0])
+    references = set(re.findall(r"url\(#([^)]+)\)", full[0]))
+    assert references and references <= inside
+
+
+def test_every_panel_has_marks(full):
+    page = Page(full[0])
+    assert len(page.paths) > 30
+    assert min(page.paths.values()) > 20
+
+
+def test_every_picture_is_a_file_that_parses(full):
+    for name in PICTURES:
+        root = ElementTree.parse(full[1] / f"{name}.svg").getroot()
+        assert len(root.findall(".//{http://www.w3.org/2000/svg}path")) > 20
+    assert {path.stem for path in full[1].iterdir()} == set(PICTURES)
+
+
+def test_answer_states_what_the_tables_hold(full, tmp_path):
+    text = Page(full[0]).text
+    assert "The network dilated was trained to find donor and acceptor sites" in text
+    assert "20.0 kb of thaliana" in text and "1 in 1,604 strand-positions" in text
+    assert "it has no annotation, so these calls cannot be checked here" in text
+    assert "Do not trust AUROC here" in text
+    assert "A. arenosa is a relative." in text
+    folder = tmp_path / "screen"
+    write_screen(folder)
+    promises = pd.read_csv(folder / "thaliana" / "promises.tsv", sep="\t")
+    mine = promises[(promises["model"] == "dilated") & (promises["class"] == "donor")]
+    row = mine[mine["precision_target"] == 0.9].iloc[0]
+    assert row["observed"] < row["low"]
+    assert f"found {row['observed'] * 100:.0f} % (the promise was not kept)" in text
+    calls = pd.read_csv(folder / "thaliana" / "calls.bed.gz", sep="\t")
+    assert f"held out from training it makes {len(calls)} calls" in text
+
+
+def test_equal_input_gives_equal_files(full, tmp_path):
+    text, figures = render(tmp_path)
+    assert text == full[0]
+    for name in PICTURES:
+        assert (figures / f"{name}.svg").read_text() == (full[1] / f"{name}.svg").read_text()
+
+
+def test_without_baselines(tmp_path):
+    text = Page(render(tmp_path, baselines=(), annotated=("thaliana",))[0]).text
+    assert "pwm" not in text
+    assert "AUROC" in text
+
+
+def test_without_any_annotation(tmp_path):
+    html, figures = render(tmp_path, annotated=())
+    page = Page(html)
+    assert page.open == [] and set(SECTIONS) <= set(page.ids)
+    assert "there is no annotation to check them against" in page.text
+    assert "No genome of this screen has an annotation" in page.text
+    assert {path.stem for path in figures.iterdir()} == set(PICTURES)
+    assert {key.split()[0] for key in page.paths} == {
+        f"picture-{name}" for name in ("genome_map", "logos", "training", "split")
+    }
+
+
+def test_thresholds_that_were_not_reached_and_no_calls(tmp_path):
+    text = Page(render(tmp_path, reached=False, calls=0)[0]).text
+    assert "a precision of 90 % was not reached (best bound 31 %), no calls" in text
+    assert "it makes 0 calls" in text
+
+
+@pytest.mark.parametrize(
+    "missing",
+    ["model/model.json", "model/history.tsv", "thaliana/metrics.tsv", "thaliana/calls.parquet",
+     "arenosa/calls.bed.gz", "arenosa/codes.npy", "lyrata/split.tsv", "baselines/pwm/model/model.json",
+     "windows.json"],
+)  # fmt: skip
+def test_missing_input_stops_without_output(tmp_path, capsys, missing):
+    arguments = write_screen(tmp_path)
+    (tmp_path / missing).unlink()
+    output, figures = tmp_path / "report.html", tmp_path / "figures"
+    assert main([*arguments, "--output", str(output), "--figures", str(figures)]) == 1
+    assert missing in capsys.readouterr().err
+    assert not output.exists() and not figures.exists()
+
+
+def test_bad_tables_are_named(tmp_path, capsys):
+    arguments = write_screen(tmp_path)
+    target = ["--output", str(tmp_path / "report.html"), "--figures", str(tmp_path / "figures")]
+    calls = tmp_path / "lyrata" / "calls.bed.gz"
+    calls.write_bytes(calls.read_bytes()[:200])
+    assert main([*arguments, *target]) == 1
+    assert "calls of lyrata" in capsys.readouterr().err
+    extra = ["--evaluation", f"other={tmp_path}"]
+    assert main([*arguments, *extra, *target]) == 1
+    assert "--evaluation names genome other, which has no --split" in capsys.readouterr().err
+    promises = tmp_path / "thaliana" / "promises.tsv"
+    pd.read_csv(promises, sep="\t").drop(columns="observed").to_csv(promises, sep="\t")
+    assert main([*arguments, *target]) == 1
+    assert "lacks column observed" in capsys.readouterr().err
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_help(repository):
+    script = repository / "scripts" / "render_report.py"
+    result = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True)
+    assert result.returncode == 0 and "--figures" in result.stdout
