@@ -23,3 +23,56 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real genomes are not at {folder} (set GENOMESIEVE_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory):
+    """A small genome with planted splice-like sites."""
+    from planted_genome import write_planted_genome
+
+    return write_planted_genome(tmp_path_factory.mktemp("planted"))
+
+
+@pytest.fixture(scope="session")
+def trained(planted, tmp_path_factory) -> Path:
+    """A network that was trained on the planted genome for a few steps."""
+    import json
+
+    import train_model
+    from planted_genome import CLASSES
+
+    folder = tmp_path_factory.mktemp("trained") / "seed0"
+    model = {"preset": "dilated", "channels": 12, "stem_kernel": 9, "kernel": 3, "dilations": [1]}
+    code = train_model.main(
+        [
+            *("--windows", str(planted.windows)),
+            *planted.arguments(),
+            *("--classes", json.dumps(CLASSES), "--labels", "exclusive"),
+            *("--model", json.dumps(model), "--threads", "1", "--device", "cpu"),
+            *("--training", '{"steps": 120, "batch": 8, "learning_rate": 0.01, "validations": 2}'),
+            *("--output-dir", str(folder)),
+        ]
+    )
+    assert code == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def calibrated(planted, trained, tmp_path_factory) -> Path:
+    """The same network, calibrated."""
+    import json
+
+    import calibrate_model
+    from planted_genome import CLASSES
+
+    folder = tmp_path_factory.mktemp("calibrated") / "model"
+    code = calibrate_model.main(
+        [
+            *("--model", str(trained), *planted.arguments(), "--threads", "1"),
+            *("--classes", json.dumps(CLASSES), "--labels", "exclusive", "--device", "cpu"),
+            *("--settings", '{"precision_targets": [0.8, 0.5], "operating": 0.5}'),
+            *("--output-dir", str(folder)),
+        ]
+    )
+    assert code == 0
+    return folder

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
+
 from genomesieve.report_page import PICTURES
 from render_report import main
 from synthetic_report import write_screen

@@ -1,0 +1,106 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import scan_genome
+from genomesieve.scores import count_codes
+
+
+def run(planted, model, folder, *extra, genome_folder=None):
+    return scan_genome.main(
+        [
+            *("--model", str(model), "--genome", "toy"),
+            *("--genome-folder", str(genome_folder or planted.folder)),
+            *("--split", str(planted.split), "--parts", "test", "--threads", "1"),
+            *("--device", "cpu", "--output-dir", str(folder), *extra),
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(planted, calibrated, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scan") / "1-of-1"
+    assert run(planted, calibrated, folder, "--keep-scores") == 0
+    return folder
+
+
+def test_histograms_and_candidates_are_those_of_the_scores(whole):
+    scores = np.load(whole / "scores.npy")
+    with np.load(whole / "histograms.npz") as content:
+        total, floor = content["total"], content["floor"]
+        counts = content["count"]
+    for strand in range(2):
+        for index in range(2):
+            expected = count_codes(scores[strand, index])
+            expected[0] = 0
+            assert np.array_equal(total[strand, index], expected)
+    assert counts.sum() == total.sum()
+    candidates = pd.read_parquet(whole / "candidates.parquet")
+    assert len(candidates) == (scores >= floor[None, :, None]).sum()
+    row = candidates.iloc[len(candidates) // 2]
+    assert scores[row["strand_index"], row["class_index"], row["bin"]] == row["code"]
+
+
+def test_shards_add_up_to_the_whole(planted, calibrated, whole, tmp_path):
+    folders = [tmp_path / f"{shard}-of-2" for shard in (1, 2)]
+    for shard, folder in enumerate(folders, start=1):
+        extra = ("--shard", str(shard), "--shards", "2", "--keep-scores")
+        assert run(planted, calibrated, folder, *extra) == 0
+    joined = np.concatenate([np.load(folder / "scores.npy") for folder in folders], axis=-1)
+    assert np.array_equal(joined, np.load(whole / "scores.npy"))
+    tables = [pd.read_parquet(folder / "candidates.parquet") for folder in folders]
+    order = ["strand_index", "class_index", "bin"]
+    both = pd.concat(tables).sort_values(order, ignore_index=True)
+    expected = pd.read_parquet(whole / "candidates.parquet").sort_values(order, ignore_index=True)
+    pd.testing.assert_frame_equal(both, expected)
+
+
+def test_scores_are_dropped_unless_kept(planted, calibrated, tmp_path):
+    assert run(planted, calibrated, tmp_path / "out") == 0
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"histograms.npz", "candidates.parquet", "summary.json"}
+
+
+def test_uncalibrated_model_is_refused(planted, trained, tmp_path, capsys):
+    assert run(planted, trained, tmp_path / "out") == 1
+    assert "not calibrated" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_part_that_is_absent_is_named(planted, calibrated, tmp_path, capsys):
+    assert run(planted, calibrated, tmp_path / "out", "--parts", "screen") == 1
+    assert "no bins in parts screen" in capsys.readouterr().err
+
+
+def test_shard_beyond_the_last_is_refused(planted, calibrated, tmp_path, capsys):
+    assert run(planted, calibrated, tmp_path / "out", "--shard", "3", "--shards", "2") == 1
+    assert "shard 3 of 2" in capsys.readouterr().err
+
+
+def test_genome_that_does_not_fit_its_table_is_refused(planted, calibrated, tmp_path, capsys):
+    folder = tmp_path / "genome"
+    folder.mkdir()
+    (folder / "contigs.tsv").write_bytes((planted.folder / "contigs.tsv").read_bytes())
+    np.save(folder / "codes.npy", np.zeros(10, dtype=np.uint8))
+    assert run(planted, calibrated, tmp_path / "out", genome_folder=folder) == 1
+    assert "expected (" in capsys.readouterr().err
+
+
+def test_scan_never_reads_labels():
+    with pytest.raises(SystemExit):
+        scan_genome.parse_arguments(["--sites", "x"])
+
+
+def test_runs_as_a_program(repository):
+    script = repository / "scripts" / "scan_genome.py"
+    done = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and "--keep-scores" in done.stdout
+
+
+def test_summary_states_the_plan(whole, calibrated):
+    summary = json.loads((whole / "summary.json").read_text())
+    assert summary["plan"] == json.loads((calibrated / "model.json").read_text())["scan_plan"]

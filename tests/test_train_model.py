@@ -1,0 +1,151 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import train_model
+from genomesieve.bundle import load_bundle
+from genomesieve.errors import InputError
+from genomesieve.training import Trainer
+from planted_genome import CLASSES, write_planted_genome
+
+SMALL = {"preset": "dilated", "channels": 4, "stem_kernel": 5, "kernel": 3, "dilations": [1]}
+
+
+def arguments(planted, folder, **changed):
+    options = {
+        "--windows": str(planted.windows),
+        "--classes": json.dumps(CLASSES),
+        "--labels": "exclusive",
+        "--model": json.dumps(SMALL),
+        "--training": '{"steps": 12, "batch": 4, "validations": 3}',
+        "--threads": "1",
+        "--device": "cpu",
+        "--output-dir": str(folder),
+    } | changed
+    return [*planted.arguments(), *(item for pair in options.items() for item in pair)]
+
+
+def test_learns_planted_sites(trained):
+    history = pd.read_csv(trained / "history.tsv", sep="\t")
+    prevalence = json.loads((trained / "model.json").read_text())["training"]["prevalence"]
+    best = history["validation_average_precision"].max()
+    assert best > 50 * max(prevalence.values())
+    assert load_bundle(trained).calibration is None
+
+
+def test_killed_run_ends_where_the_unbroken_one_does(planted, tmp_path, monkeypatch):
+    whole = tmp_path / "whole"
+    assert train_model.main(arguments(planted, whole)) == 0
+    broken, checkpoint = tmp_path / "broken", str(tmp_path / "checkpoint")
+    again = arguments(planted, broken, **{"--checkpoint": checkpoint})
+    step = Trainer._step
+
+    def dies(self):
+        if self.state.step == 9:
+            raise KeyboardInterrupt
+        return step(self)
+
+    monkeypatch.setattr(Trainer, "_step", dies)
+    with pytest.raises(KeyboardInterrupt):
+        train_model.main(again)
+    assert not broken.exists()
+    monkeypatch.setattr(Trainer, "_step", step)
+    assert train_model.main(again) == 0
+    first, second = load_bundle(whole).network, load_bundle(broken).network
+    for key, value in first.state_dict().items():
+        assert torch.equal(value, second.state_dict()[key]), key
+    assert not (tmp_path / "checkpoint").exists()
+
+
+def test_checkpoint_of_another_run_is_ignored(planted, tmp_path, caplog):
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.mkdir()
+    torch.save({"fingerprint": "other"}, checkpoint / "state.pt")
+    options = arguments(planted, tmp_path / "out", **{"--checkpoint": str(checkpoint)})
+    with caplog.at_level("WARNING"):
+        assert train_model.main(options) == 0
+
+
+def bad_input(planted, tmp_path, capsys, **changed):
+    folder = tmp_path / "out"
+    assert train_model.main(arguments(planted, folder, **changed)) == 1
+    assert not folder.exists()
+    return capsys.readouterr().err
+
+
+def test_cuda_that_is_absent_is_an_error(planted, tmp_path, capsys):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    message = bad_input(planted, tmp_path, capsys, **{"--device": "cuda"})
+    assert "no CUDA GPU" in message
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--windows", "nowhere.parquet", "does not exist"),
+        ("--model", '{"preset": "dilated", "kernal": 3}', "did you mean 'kernel'"),
+        ("--training", '{"step": 3}', "training.step is unknown"),
+        ("--training", '{"steps": 0}', "expected above 0"),
+    ],
+)
+def test_bad_input_is_named(planted, tmp_path, capsys, option, value, expected):
+    assert expected in bad_input(planted, tmp_path, capsys, **{option: value})
+
+
+def test_mixed_strandedness_is_an_error(planted, tmp_path, capsys):
+    classes = json.dumps({"donor": {"stranded": True}, "acceptor": {"stranded": False}})
+    assert "mix stranded" in bad_input(planted, tmp_path, capsys, **{"--classes": classes})
+
+
+def test_nan_loss_stops_with_a_reason(planted, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(
+        "genomesieve.training.weighted_loss", lambda logits, batch, labels: logits.sum() * np.nan
+    )
+    assert "training diverged" in bad_input(planted, tmp_path, capsys)
+
+
+def test_full_disk_leaves_nothing(planted, tmp_path, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    assert train_model.main(arguments(planted, tmp_path / "out")) == 1
+    assert "No space left" in capsys.readouterr().err
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_damaged_and_newer_bundles_are_refused(trained, tmp_path):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    content = json.loads((trained / "model.json").read_text())
+    weights = (trained / "model.safetensors").read_bytes()
+    cases = [
+        (content | {"format": 99}, weights, "update genomesieve"),
+        (content | {"classes": ["donor"], "stranded": [True]}, weights, "do not fit"),
+        (content, weights[: len(weights) // 2], "damaged"),
+        ({key: content[key] for key in content if key != "labels"}, weights, "lacks labels"),
+    ]
+    for changed, data, message in cases:
+        (copy / "model.json").write_text(json.dumps(changed))
+        (copy / "model.safetensors").write_bytes(data)
+        with pytest.raises(InputError, match=message):
+            load_bundle(copy)
+
+
+def test_help_runs_as_a_program(repository):
+    script = repository / "scripts" / "train_model.py"
+    done = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and "--windows" in done.stdout
+
+
+def test_same_seed_gives_the_same_genome(tmp_path):
+    first = write_planted_genome(tmp_path / "a", length=20_000)
+    second = write_planted_genome(tmp_path / "b", length=20_000)
+    codes = [np.load(item.folder / "codes.npy") for item in (first, second)]
+    assert np.array_equal(*codes)
