@@ -1,17 +1,22 @@
-"""Evaluate the scan of a genome with known sites: network and baselines, the same bins and blocks.
+"""Compare the scans of a network and its baselines with the known sites of a genome.
 
-In: the genome's sites, ignored intervals and leakage audit, and for every model its bundle and its
-merged scan with kept scores (the network first). Out, in --output-dir: metrics.tsv (long: genome,
-model, class, universe, unit, metric, value, low, high), promises.tsv (promised against found
-precision), curves.parquet, reliability.parquet, calls.parquet (judged calls and missed sites of the
-network) and details.json. Intervals are 95 % block bootstrap; rows of model "network-baseline" are
-paired differences.
+In: the genome's contig table, its sites, ignore/exclude/universe intervals and leakage audit, and
+for each model its bundle and its scan (histograms.npz, scores.npy, candidates.parquet). Out, in
+--output-dir: metrics.tsv (long: genome, model, class, universe, unit, metric, value, low, high),
+curves.parquet, reliability.parquet, promises.tsv (promised against observed precision of merged
+calls), calls.parquet (the network's calls, right, wrong and ignored, and the sites it missed) and
+details.json (definitions, counts, notes).
+
+The part `test` is evaluated where the scan has one, else `screen`. Rows of the universe
+`{part}:unleaked` leave out sites whose surroundings resemble training sequence. Intervals are 95 %
+block bootstraps; all models share the resampled blocks, so that their differences are paired.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,54 +25,124 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from genomesieve import evaluation
-from genomesieve.bootstrap import block_weights, is_reliable, paired_difference
+from genomesieve.bootstrap import Interval, block_weights, is_reliable
+from genomesieve.call_evaluation import KeptPromise, judge_promise, list_outcomes
 from genomesieve.calls import judge_calls
 from genomesieve.command_line import json_value, make_parser, named_path, run_script
-from genomesieve.curves import all_curves
 from genomesieve.errors import InputError
-from genomesieve.files import existing_file, read_json, read_table, write_json, write_table
+from genomesieve.evaluation import (
+    MIDDLE_RECALL,
+    PRECISIONS,
+    PositionResult,
+    compare_positions,
+    evaluate_positions,
+    shares,
+)
+from genomesieve.files import read_table, write_json, write_table
 from genomesieve.genome import read_contigs
-from genomesieve.label_counts import count_by_block, count_by_label, sparse_block_histogram
-from genomesieve.labelled_genome import INTERVAL_COLUMNS, SITE_COLUMNS
+from genomesieve.label_counts import (
+    count_by_block,
+    count_by_label,
+    sparse_block_histogram,
+    total_histogram,
+)
 from genomesieve.labels_on_bins import ScanLabels, drop_sites, label_bins
 from genomesieve.layout import ScanLayout
-from genomesieve.metrics import average_precision, prevalence, reliability
-from genomesieve.promises import operating_threshold
+from genomesieve.promises import fdr_of, operating_threshold, probability_of
+from genomesieve.scan_files import (
+    CANDIDATE_COLUMNS,
+    class_calibrations,
+    part_of_layout,
+    read_calibrated_model,
+    read_histograms,
+    read_layout,
+    read_scores,
+    strands_of,
+)
+from genomesieve.scores import UNSCORED, decode_scores
 
 logger = logging.getLogger(__name__)
 
-DEFAULTS = {"bootstrap": 1000, "seed": 0, "ignore_margin": 0}
-RELIABILITY_EDGES = np.arange(-9, 6.01, 0.75)
-KEYS = ["genome", "model", "class", "universe", "unit", "metric", "value", "low", "high"]
+DEFAULTS = {"bootstrap": 1000, "seed": 0, "ignore_margin": 0, "precision_targets": []}
+PARTS = ("test", "screen")
+SITE_COLUMNS = ("contig", "position", "start", "end", "strand", "class")
+SITE_KEYS = ["contig", "position", "strand", "class"]
+INTERVAL_COLUMNS = ("contig", "start", "end", "role", "class")
+COMPARED = ("average_precision", "auroc")
+
+DEFINITIONS = {
+    "universe": "all bins of the part, both strands of stranded classes, without unknown bases, "
+    "ignored bins and excluded stretches",
+    "prevalence": "positive bins per bin of the universe, strands counted apart",
+    "average_precision": "mean precision over the sites' bins; a step function, not interpolated",
+    "precision_at_recall_r": "at the highest threshold with recall of at least r",
+    "recall_at_precision_p": "largest recall with precision of at least p and at least 20 bins",
+    "top_k": "share of positives among the k best bins, k the number of positives",
+    "false_positives_per_mb": "wrong bins per Mb of genome, both strands summed, at the highest "
+    f"threshold with recall of at least {MIDDLE_RECALL:g}",
+    "enrichment": f"precision at recall {MIDDLE_RECALL:g} divided by prevalence",
+    "ece": "mean distance of predicted and observed rate in 15 groups of equal size, predictions "
+    "of at least 0.01 only",
+    "brier_skill": "1 - Brier score / Brier score of predicting the prevalence everywhere",
+    "calls": "merged candidates at or above the operating threshold, without ignored ones",
+    "observed_precision": "share of calls that match a known site; each site is matched once",
+    "observed_recall": "share of sites that a call matches",
+    "promised_precision": "precision in calibration, with the 95 % prediction interval for the "
+    "number of calls to be expected here, if prevalence and scores carry over",
+    "expected_true_calls": "calls made here times the promised precision",
+    "expected_true_calls_whole_genome": "the same, scaled to all known bases of the genome",
+    "false_calls_per_mb": "wrong calls per Mb of genome, both strands summed",
+}
 
 
 @dataclass(frozen=True)
-class ModelScan:
-    """A model's merged scan, and what its bundle says of it."""
+class ScannedModel:
+    """A model and its scan of the evaluated part.
+
+    `scores` has shape (strands, classes, bins); `total` (strands, classes, 65536); `blocks` is the
+    sparse histogram per block and `candidates` the merged candidates, bins counted in the part.
+    """
 
     name: str
-    facts: dict
-    total: np.ndarray
-    floor: np.ndarray
+    model: dict
     scores: np.ndarray
+    total: np.ndarray
+    blocks: pd.DataFrame
     candidates: pd.DataFrame
 
-    def calibration(self, name: str) -> dict:
+    def calibration(self, index: int) -> dict:
         """Return the calibration of a class."""
-        return self.facts["calibration"]["classes"][name]
+        return class_calibrations(self.model)[index]
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What all models are measured on."""
+class Subject:
+    """What all models are evaluated on.
+
+    `strand_bins` counts all bins of the part, strands apart; `known_bases` those of the genome.
+    """
 
     genome: str
-    universe: str
+    contigs: pd.DataFrame
+    part: str
     layout: ScanLayout
     labels: ScanLabels
     leaked: np.ndarray
+    classes: list[str]
+    strands: int
     weights: np.ndarray
+    precisions: tuple[float, ...]
+
+    @property
+    def strand_bins(self) -> int:
+        """Return the number of bins of the part, strands summed."""
+        return self.layout.bins * self.strands
+
+    @property
+    def known_bases(self) -> int:
+        """Return the bases of the whole genome that are known."""
+        unknown = self.contigs["unknown_bases"].sum() if "unknown_bases" in self.contigs else 0
+        return int(self.contigs["length"].sum() - unknown)
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -77,291 +152,483 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--genome-folder", type=Path, required=True, help="from encode_genome")
     parser.add_argument("--sites", type=Path, required=True, help="sites.parquet")
     parser.add_argument("--intervals", type=Path, required=True, help="intervals.parquet")
-    parser.add_argument("--leakage", type=Path, required=True, help="from audit_leakage (parquet)")
-    for option, text in {
-        "--scan": "merged scan folder of a model; the network first",
-        "--model": "bundle folder of a model, in the same order",
-    }.items():
-        parser.add_argument(
-            option, type=named_path, action="append", required=True, metavar="NAME=PATH", help=text
-        )
+    parser.add_argument("--leakage", type=Path, required=True, help="leakage.parquet")
+    parser.add_argument(
+        "--scan",
+        type=named_path,
+        action="append",
+        required=True,
+        metavar="MODEL=PATH",
+        help="folder that merge_scan wrote; repeat for each model, the network first",
+    )
+    parser.add_argument(
+        "--model",
+        type=named_path,
+        action="append",
+        required=True,
+        metavar="MODEL=PATH",
+        help="calibrated bundle of each model",
+    )
     parser.add_argument(
         "--settings",
         type=json_value,
         default={},
-        help='JSON or its file: {"bootstrap": repeats, "seed": 0, "ignore_margin": bp}',
+        help='JSON or its file: {"bootstrap": repeats, "seed": int, "ignore_margin": bp around a '
+        'site\'s interval, "precision_targets": precisions at which the recall is given too}',
     )
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of the evaluation")
     return parser.parse_args(argv)
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
-    """Measure all models and write the tables."""
-    for key in arguments.settings:
+    """Evaluate all models and write all tables."""
+    settings = complete_settings(arguments.settings)
+    bundles, scans = dict(arguments.model), dict(arguments.scan)
+    if set(bundles) != set(scans):
+        raise InputError(
+            f"--scan names {', '.join(scans)} and --model {', '.join(bundles)}; "
+            "expected the same models"
+        )
+    models = {name: read_calibrated_model(bundles[name]) for name in scans}
+    check_models(models)
+    network = next(iter(scans))
+    layout, part, first_bin = evaluated_layout(scans[network], models[network])
+    subject = make_subject(arguments, models[network], layout, part, settings)
+    scanned = [
+        open_scan(name, models[name], folder, subject.layout, part, first_bin)
+        for name, folder in scans.items()
+    ]
+    tables, notes = evaluate_all(subject, scanned)
+    details = describe(subject, scanned, tables["metrics.tsv"], notes, settings)
+    for name, table in tables.items():
+        write_table(arguments.output_dir / name, table)
+    write_json(arguments.output_dir / "details.json", details)
+
+
+def complete_settings(given: dict) -> dict:
+    """Fill settings up with defaults; raise InputError for an unknown key."""
+    for key in given:
         if key not in DEFAULTS:
             raise InputError(f"evaluation.{key} is unknown; expected {', '.join(DEFAULTS)}")
-    settings = DEFAULTS | arguments.settings
-    scans = read_scans(arguments.scan, dict(arguments.model))
-    network = scans[0]
-    setting = read_setting(arguments, settings, dict(arguments.scan)[network.name], network)
-    metrics, curves, reliabilities, promises, precisions = [], [], [], [], {}
-    for scan in scans:
-        judged = judge(scan, setting)
-        for index, name in enumerate(network.facts["classes"]):
-            results = evaluate_class(scan, setting, judged, index, name)
-            key = {"genome": setting.genome, "model": scan.name, "class": name}
-            metrics += [table.assign(**key) for table in results.metrics]
-            where = key | {"universe": setting.universe}
-            curves.append(results.curves.assign(**where))
-            reliabilities.append(results.reliability.assign(**where))
-            promises.append(pd.DataFrame(results.promises).assign(**key))
-            precisions[scan.name, name] = results
-        if scan is network:
-            calls = list_calls(judged, setting, network)
-    metrics += paired_rows(precisions, scans, setting)
-    details = describe(setting, network, settings)
-    folder = arguments.output_dir
-    write_table(folder / "metrics.tsv", pd.concat(metrics, ignore_index=True)[KEYS])
-    first = ["genome", "model", "class"]
-    table = pd.concat(promises, ignore_index=True)
-    write_table(folder / "promises.tsv", table[[*first, *table.columns.drop(first)]])
-    write_table(folder / "curves.parquet", pd.concat(curves, ignore_index=True))
-    write_table(folder / "reliability.parquet", pd.concat(reliabilities, ignore_index=True))
-    write_table(folder / "calls.parquet", calls)
-    write_json(folder / "details.json", details)
+    return DEFAULTS | given
 
 
-def read_scans(scans: list[tuple[str, Path]], models: dict[str, Path]) -> list[ModelScan]:
-    """Read the merged scans and check that they cover the same bins of the same classes."""
-    result = []
-    for name, folder in scans:
-        if name not in models:
-            raise InputError(f"scan {name} has no --model {name}=PATH; expected one for each scan")
-        facts = read_json(models[name] / "model.json", "model description")
-        path = existing_file(folder / "scores.npy", "kept scores")
-        with np.load(existing_file(folder / "histograms.npz", "histograms")) as content:
-            total, floor = content["total"], content["floor"]
-        scores = np.load(path, mmap_mode="r", allow_pickle=False)
-        candidates = read_table(folder / "candidates.parquet", "candidates")
-        result.append(ModelScan(name, facts, total, floor, scores, candidates))
-        first = result[0]
-        if scores.shape != first.scores.shape or facts["classes"] != first.facts["classes"]:
-            raise InputError(
-                f"scan {folder} has scores {scores.shape} of {', '.join(facts['classes'])}; "
-                f"expected {first.scores.shape} of {', '.join(first.facts['classes'])}"
-            )
-    return result
+def check_models(models: dict[str, dict]) -> None:
+    """Raise InputError unless all models predict the same classes on the same bins."""
+    first_name, first = next(iter(models.items()))
+    for name, model in models.items():
+        for key in ("classes", "stranded", "resolution"):
+            if model[key] != first[key]:
+                raise InputError(
+                    f"model {name}: {key} is {model[key]}; expected {first[key]} as for "
+                    f"{first_name}: models are compared on one universe"
+                )
 
 
-def read_setting(arguments, settings: dict, folder: Path, network: ModelScan) -> Setting:
-    """Place the known sites on the bins that the network's scan covers."""
-    intervals = read_table(folder / "intervals.tsv", "scanned intervals", text=("contig", "part"))
-    blocks = read_table(folder / "blocks.tsv", "blocks", text=("part",))
-    layout = ScanLayout(intervals, blocks, network.facts["resolution"])
-    universe = "test" if (intervals["part"] == "test").any() else "screen"
-    tracks = read_table(arguments.intervals, "intervals", INTERVAL_COLUMNS)
-    sites = read_table(arguments.sites, "sites", SITE_COLUMNS)
+def evaluated_layout(folder: Path, model: dict) -> tuple[ScanLayout, str, int]:
+    """Return the layout of the evaluated part, the part, and its first bin in the scan."""
+    layout = read_layout(folder, model["resolution"])
+    found = list(layout.intervals["part"].unique())
+    part = next((name for name in PARTS if name in found), None)
+    if part is None:
+        raise InputError(
+            f"scan {folder} has parts {', '.join(found)}; expected one of {', '.join(PARTS)}"
+        )
+    sub_layout, first_bin, _ = part_of_layout(layout, part)
+    return sub_layout, part, first_bin
+
+
+def make_subject(
+    arguments: argparse.Namespace, model: dict, layout: ScanLayout, part: str, settings: dict
+) -> Subject:
+    """Read contigs and labels and draw the bootstrap's blocks."""
     contigs = read_contigs(arguments.genome_folder / "contigs.tsv")
-    tracks = pd.concat([tracks, other_parts(intervals, universe)], ignore_index=True)
+    sites = read_table(arguments.sites, "sites", SITE_COLUMNS)
+    intervals = read_table(arguments.intervals, "intervals", INTERVAL_COLUMNS)
+    leakage = read_table(arguments.leakage, "leakage audit", (*SITE_KEYS, "leaked"))
+    strands = strands_of(model)
     labels = label_bins(
         layout,
         contigs,
         arguments.genome,
         sites,
-        tracks,
-        network.facts["classes"],
-        bool(network.facts["stranded"][0]),
+        intervals,
+        model["classes"],
+        strands == 2,
         settings["ignore_margin"],
     )
-    leakage = read_table(arguments.leakage, "leakage audit", ("contig", "position", "leaked"))
-    keys = ["contig", "position", "strand", "class"]
-    audit = leakage.drop_duplicates(keys).set_index(keys)["leaked"]
-    mine = pd.MultiIndex.from_frame(sites.iloc[labels.sites["row"].to_numpy()][keys])
-    leaked = audit.reindex(mine).fillna(False).to_numpy(bool)
-    weights = block_weights(
-        int((blocks["part"] == universe).sum()), settings["bootstrap"], settings["seed"]
+    return Subject(
+        genome=arguments.genome,
+        contigs=contigs,
+        part=part,
+        layout=layout,
+        labels=labels,
+        leaked=leaked_sites(sites, labels, leakage),
+        classes=model["classes"],
+        strands=strands,
+        weights=block_weights(len(layout.blocks), settings["bootstrap"], settings["seed"]),
+        precisions=tuple(sorted({*PRECISIONS, *settings["precision_targets"]})),
     )
-    # Blocks of other parts are outside the universe and never drawn.
-    full = np.zeros((len(weights), len(blocks)))
-    full[:, (blocks["part"] == universe).to_numpy()] = weights
-    return Setting(arguments.genome, universe, layout, labels, leaked, full)
 
 
-def other_parts(intervals: pd.DataFrame, universe: str) -> pd.DataFrame:
-    """Return the scanned intervals outside the evaluated part, as intervals to exclude."""
-    rest = intervals[intervals["part"] != universe]
-    return rest[["contig", "start", "end"]].assign(role="exclude", track="split", **{"class": ""})
+def leaked_sites(sites: pd.DataFrame, labels: ScanLabels, leakage: pd.DataFrame) -> np.ndarray:
+    """Tell which sites of the universe the audit marked; shape=(len(labels.sites),), bool."""
+    keys = sites[SITE_KEYS].iloc[labels.sites["row"].to_numpy()]
+    marked = pd.MultiIndex.from_frame(leakage.loc[leakage["leaked"].astype(bool), SITE_KEYS])
+    return pd.MultiIndex.from_frame(keys).isin(marked)
 
 
-def judge(scan: ModelScan, setting: Setting) -> pd.DataFrame:
-    """Match all merged candidates of a model to the sites."""
-    distances = [scan.calibration(name)["match_distance"] for name in scan.facts["classes"]]
-    contig, _ = setting.layout.positions_of(scan.candidates["bin"].to_numpy(np.int64))
-    calls = scan.candidates.assign(contig_index=contig)
-    return judge_calls(calls, setting.layout, setting.labels, np.array(distances))
+def open_scan(
+    name: str, model: dict, folder: Path, layout: ScanLayout, part: str, first_bin: int
+) -> ScannedModel:
+    """Open the evaluated part of a model's scan.
+
+    Raises
+    ------
+    InputError
+        If the scan does not fit the bundle or covers other bins than the network's.
+    """
+    whole = read_layout(folder, model["resolution"])
+    mine, first, first_block = part_of_layout(whole, part)
+    if first != first_bin or not mine.intervals.equals(layout.intervals):
+        raise InputError(
+            f"scan {folder} of {name} covers other bins of part {part} than the network's; "
+            "expected scans of one split"
+        )
+    histograms = read_histograms(folder / "histograms.npz")
+    floors = [one["floor_code"] for one in class_calibrations(model)]
+    strands = strands_of(model)
+    if histograms.floors.tolist() != floors or histograms.total.shape[0] != strands:
+        raise InputError(
+            f"scan {folder} has {histograms.total.shape[0]} strands and floors "
+            f"{histograms.floors.tolist()}; expected {strands} and {floors}: it was made with "
+            f"another model or another calibration than bundle {name}"
+        )
+    shape = (strands, len(model["classes"]), whole.bins)
+    scores = read_scores(folder / "scores.npy", shape)[:, :, first : first + mine.bins]
+    if mine.blocks.equals(layout.blocks):
+        table = histograms.blocks.astype({"block": np.int64})
+        table = table.assign(block=table["block"] - first_block)
+        blocks = table[table["block"].between(0, len(layout.blocks) - 1)]
+    else:
+        # A model with another context was cut into other blocks; pairs need the network's.
+        blocks = sparse_block_histogram(scores, layout, histograms.floors)
+    return ScannedModel(
+        name,
+        model,
+        scores,
+        histograms.total if mine.bins == whole.bins else total_histogram(scores),
+        blocks,
+        read_candidates(folder / "candidates.parquet", first, mine),
+    )
 
 
-@dataclass(frozen=True)
-class ClassResults:
-    """What `evaluate_class` found."""
-
-    metrics: list[pd.DataFrame]
-    curves: pd.DataFrame
-    reliability: pd.DataFrame
-    promises: list[dict]
-    average_precision: float
-    resampled: np.ndarray
+def read_candidates(path: Path, first_bin: int, layout: ScanLayout) -> pd.DataFrame:
+    """Read the merged candidates of the evaluated part, with bins counted from its first."""
+    table = read_table(path, "merged candidates", CANDIDATE_COLUMNS)[list(CANDIDATE_COLUMNS)]
+    table = table.assign(bin=table["bin"] - first_bin)
+    table = table[table["bin"].between(0, layout.bins - 1)].reset_index(drop=True)
+    contig, start = layout.positions_of(table["bin"].to_numpy(np.int64))
+    return table.assign(contig_index=contig, start=start, end=start + layout.resolution)
 
 
-def evaluate_class(
-    scan: ModelScan, setting: Setting, judged: pd.DataFrame, index: int, name: str
-) -> ClassResults:
-    """Measure one class of one model."""
-    calibration, layout = scan.calibration(name), setting.layout
-    histogram = sparse_block_histogram(
-        scan.scores[:, index : index + 1], layout, scan.floor[index : index + 1]
-    ).assign(class_index=index)
-    counts = count_by_label(scan.total, scan.scores, setting.labels, index)
+def evaluate_all(
+    subject: Subject, scanned: list[ScannedModel]
+) -> tuple[dict[str, pd.DataFrame], dict]:
+    """Evaluate every class on both universes; return the tables by file name, and notes."""
+    rows: list[dict] = []
+    curves, reliability, promises, outcomes = [], [], [], []
+    notes: dict = {"beats": {}, "prevalence_table": {}}
+    for index, name in enumerate(subject.classes):
+        for universe, labels in universes(subject, index):
+            key = {"genome": subject.genome, "class": name, "universe": universe}
+            results = {}
+            for scan in scanned:
+                here = key | {"model": scan.name}
+                result, found = evaluate_bins(subject, scan, labels, index)
+                results[scan.name] = result
+                rows += [here | row for row in found]
+                curves += [curve.assign(**here) for curve in result.curves]
+                reliability.append(result.reliability.assign(**here))
+                judged, kept = evaluate_calls(subject, scan, labels, index)
+                rows += [here | row for row in call_rows(subject, result, kept, scan, index)]
+                if universe == subject.part:
+                    promises += [promise_row(here, one) for one in kept]
+                    if scan is scanned[0]:
+                        outcomes.append(outcome_table(subject, scan, judged, labels, index))
+            compared = compare_models(scanned, results)
+            rows += [key | row for row in compared]
+            if universe == subject.part:
+                notes["beats"][name] = beaten(scanned, compared)
+                notes["prevalence_table"][name] = prevalence_table(results)
+    first = ["genome", "model", "class", "universe"]
+    order = [*first, "unit", "metric", "value", "low", "high"]
+    tables = {
+        "metrics.tsv": pd.DataFrame(rows)[order],
+        "curves.parquet": ordered(curves, first),
+        "reliability.parquet": ordered(reliability, first),
+        "promises.tsv": pd.DataFrame(promises),
+        "calls.parquet": pd.concat(outcomes, ignore_index=True),
+    }
+    return tables, notes
+
+
+def universes(subject: Subject, index: int) -> list[tuple[str, ScanLabels]]:
+    """Return the universes of a class: all sites, and those that the leakage audit passed."""
+    mine = (subject.labels.sites["class_index"] == index).to_numpy()
+    clean = drop_sites(subject.labels, subject.leaked & mine)
+    return [(subject.part, subject.labels), (f"{subject.part}:unleaked", clean)]
+
+
+def evaluate_bins(
+    subject: Subject, scan: ScannedModel, labels: ScanLabels, index: int
+) -> tuple[PositionResult, list[dict]]:
+    """Evaluate one model for one class bin by bin; return the result and rows of metrics."""
+    calibration = scan.calibration(index)
+    counts = count_by_label(scan.total, scan.scores, labels, index)
     blocks = count_by_block(
-        histogram, scan.scores, setting.labels, index, layout, int(scan.floor[index])
+        scan.blocks, scan.scores, labels, index, subject.layout, calibration["floor_code"]
     )
-    if counts.positives.sum() == 0:
-        raise InputError(f"genome {setting.genome} has no {name} in its {setting.universe} part")
-    strands = scan.scores.shape[0]
-    bins = int(counts.positives.sum() + counts.negatives.sum())
-    megabases = bins * layout.resolution / strands / 1e6
-    table, resampled = evaluation.position_metrics(
-        counts, blocks, setting.weights, calibration, megabases
+    universe = int(counts.positives.sum() + counts.negatives.sum())
+    megabases = universe * subject.layout.resolution / subject.strands / 1e6
+    result = evaluate_positions(
+        counts, blocks, subject.weights, calibration, megabases, subject.precisions
     )
-    calls = judged[judged["class_index"] == index]
-    sites = int((setting.labels.sites["class_index"] == index).sum())
-    promises = [
-        evaluation.promise_row(
+    values = result.values | shares(counts, subject.strand_bins)
+    values["sites"] = float((labels.sites["class_index"] == index).sum())
+    values["blocks"] = float(len(subject.layout.blocks))
+    return result, [
+        metric_row("position", name, value, result.intervals.get(name))
+        for name, value in values.items()
+    ]
+
+
+def metric_row(unit: str, metric: str, value: float, interval: Interval | None = None) -> dict:
+    """Return the end of a row of metrics.tsv."""
+    low, high = (interval.low, interval.high) if interval else (math.nan, math.nan)
+    return {"unit": unit, "metric": metric, "value": value, "low": low, "high": high}
+
+
+def evaluate_calls(
+    subject: Subject, scan: ScannedModel, labels: ScanLabels, index: int
+) -> tuple[pd.DataFrame, list[KeptPromise]]:
+    """Match a model's candidates of a class to sites; judge the promise of each threshold."""
+    calibration = scan.calibration(index)
+    mine = scan.candidates[scan.candidates["class_index"] == index].reset_index(drop=True)
+    distances = np.full(len(subject.classes), calibration["match_distance"])
+    judged = judge_calls(mine, subject.layout, labels, distances)
+    sites = labels.sites[labels.sites["class_index"] == index]
+    site_blocks = subject.layout.blocks_of(sites["bin"].to_numpy())
+    kept = [
+        judge_promise(
             threshold,
-            calls,
-            sites,
-            setting.weights,
-            scan.facts["calibration"]["bins"],
-            bins,
+            judged,
+            site_blocks,
+            subject.weights,
+            scan.model["calibration"]["bins"],
+            subject.strand_bins,
         )
         for threshold in calibration["thresholds"]
     ]
-    per_call = evaluation.call_metrics(promises[calibration["operating"]], megabases)
-    tables = [
-        table.assign(universe=setting.universe, unit="position"),
-        per_call.assign(universe=setting.universe, unit="call"),
-        unleaked_metrics(scan, setting, index),
+    return judged, kept
+
+
+def call_rows(
+    subject: Subject,
+    result: PositionResult,
+    kept: list[KeptPromise],
+    scan: ScannedModel,
+    index: int,
+) -> list[dict]:
+    """Return rows of metrics of the calls at the operating threshold."""
+    one = kept[scan.calibration(index)["operating"]]
+    promise = Interval(one.promise.low, one.promise.high)
+    rows = [
+        metric_row("call", "calls", one.calls),
+        metric_row("call", "true_calls", one.true_calls),
+        metric_row("call", "observed_precision", one.precision, one.precision_interval),
+        metric_row("call", "observed_recall", one.recall, one.recall_interval),
+        metric_row("call", "promised_precision", one.promise.precision, promise),
+        metric_row("call", "promise_kept", math.nan if one.within is None else float(one.within)),
     ]
-    log_odds = evaluation.code_log_odds(calibration)
-    found = reliability(counts.positives, counts.negatives, log_odds, RELIABILITY_EDGES)
-    operating = operating_threshold(calibration)["code"]
-    value = float(average_precision(counts.positives, counts.negatives))
-    curves = all_curves(counts, blocks, setting.weights, operating)
-    return ClassResults(tables, curves, pd.DataFrame(found), promises, value, resampled)
+    bases = scored_bases(subject, scan, index)
+    scale = subject.known_bases / bases if bases else math.nan
+    for word, right in (("true", True), ("false", False)):
+        for suffix, calls in (("", one.calls), ("_whole_genome", one.calls * scale)):
+            expected = one.expected(calls, right)
+            rows.append(metric_row("call", f"expected_{word}_calls{suffix}", *expected))
+    wrong = one.calls - one.true_calls
+    rows.append(
+        metric_row("call", "false_calls_per_mb", wrong / bases * 1e6 if bases else math.nan)
+    )
+    rows.append(metric_row("position", "operating_recall", result.true_positive_rate))
+    rows.append(metric_row("position", "operating_false_positive_rate", result.false_positive_rate))
+    return rows
 
 
-def unleaked_metrics(scan: ModelScan, setting: Setting, index: int) -> pd.DataFrame:
-    """Measure a class without the sites whose surroundings occur in training sequence."""
-    labels = drop_sites(setting.labels, setting.leaked)
-    counts = count_by_label(scan.total, scan.scores, labels, index)
-    values = {
-        "average_precision": average_precision(counts.positives, counts.negatives),
-        "prevalence": prevalence(counts.positives, counts.negatives),
-        "sites": counts.positives.sum(),
+def scored_bases(subject: Subject, scan: ScannedModel, index: int) -> float:
+    """Return the bases of the part that were scored, each counted once."""
+    return float(scan.total[:, index].sum()) * subject.layout.resolution / subject.strands
+
+
+def promise_row(key: dict, one: KeptPromise) -> dict:
+    """Return a row of promises.tsv."""
+    threshold = one.threshold
+    return {name: key[name] for name in ("genome", "model", "class")} | {
+        "precision_target": threshold["precision_target"],
+        "reached": threshold["reached"],
+        "threshold_score": threshold["score"],
+        "promised": one.promise.precision,
+        "low": one.promise.low,
+        "high": one.promise.high,
+        "observed": one.precision,
+        "observed_low": one.precision_interval.low,
+        "observed_high": one.precision_interval.high,
+        "calls": one.calls,
+        "true_calls": one.true_calls,
+        "within": one.within,
+        "recall": one.recall,
+        "expected_true": one.expected(one.calls, True)[0],
+        "expected_false": one.expected(one.calls, False)[0],
     }
-    rows = [(name, float(value), np.nan, np.nan) for name, value in values.items()]
-    table = pd.DataFrame(rows, columns=["metric", "value", "low", "high"])
-    return table.assign(universe=f"{setting.universe}:unleaked", unit="position")
 
 
-def paired_rows(results: dict, scans: list[ModelScan], setting: Setting) -> list[pd.DataFrame]:
-    """Return the differences of average precision between the network and each baseline."""
-    network, rows = scans[0], []
-    for scan in scans[1:]:
-        for name in network.facts["classes"]:
-            ours, theirs = results[network.name, name], results[scan.name, name]
-            interval = paired_difference(ours.resampled, theirs.resampled)
-            rows.append(
-                {
-                    "genome": setting.genome,
-                    "model": f"{network.name}-{scan.name}",
-                    "class": name,
-                    "universe": setting.universe,
-                    "unit": "position",
-                    "metric": "average_precision",
-                    "value": ours.average_precision - theirs.average_precision,
-                    "low": interval.low,
-                    "high": interval.high,
-                }
-            )
-    return [pd.DataFrame(rows)] if rows else []
+def outcome_table(
+    subject: Subject, scan: ScannedModel, judged: pd.DataFrame, labels: ScanLabels, index: int
+) -> pd.DataFrame:
+    """Return the rows of calls.parquet of one class."""
+    sites = labels.sites[labels.sites["class_index"] == index]
+    codes = scan.scores[:, index][sites["strand_index"].to_numpy(), sites["bin"].to_numpy()]
+    calibration = scan.calibration(index)
+    table = list_outcomes(judged, sites, codes, operating_threshold(calibration)["code"])
+    symbols = np.array(["+", "-"] if subject.strands == 2 else ["."], dtype=object)
+    found = table["code"].to_numpy(np.uint16)
+    return pd.DataFrame(
+        {
+            "contig": subject.contigs["contig"].to_numpy(object)[table["contig_index"]],
+            "start": table["start"],
+            "end": table["end"],
+            "class": subject.classes[index],
+            "strand": symbols[table["strand_index"]],
+            "score": decode_scores(found),
+            "probability": probability_of(found, calibration),
+            "fdr": np.where(found == UNSCORED, np.nan, fdr_of(found, calibration)),
+            "status": table["status"],
+            "called": table["called"].astype(bool),
+        }
+    )
 
 
-def list_calls(judged: pd.DataFrame, setting: Setting, network: ModelScan) -> pd.DataFrame:
-    """List the network's judged candidates above its lowest threshold, and the sites it missed."""
-    parts, classes = [], network.facts["classes"]
-    sites = setting.labels.sites
-    contigs = setting.layout.intervals.drop_duplicates("contig_index").set_index("contig_index")
-    signs = np.array(["+", "-"] if network.facts["stranded"][0] else ["."], dtype=object)
-    for index, name in enumerate(classes):
-        calibration = network.calibration(name)
-        operating = operating_threshold(calibration)["code"]
-        lowest = min(item["code"] for item in calibration["thresholds"])
-        mine = judged[(judged["class_index"] == index) & (judged["code"] >= lowest)]
-        mine = mine.assign(called=mine["code"] >= operating)
-        parts.append(mine)
-        found = mine.loc[mine["called"] & (mine["site"] >= 0), "site"]
-        missed = sites[(sites["class_index"] == index) & ~sites.index.isin(found)]
-        start = missed["position"] // setting.layout.resolution * setting.layout.resolution
-        parts.append(
-            pd.DataFrame(
-                {
-                    "contig": contigs["contig"].reindex(missed["contig_index"]).to_numpy(),
-                    "start": start.to_numpy(),
-                    "end": start.to_numpy() + setting.layout.resolution,
-                    "class": name,
-                    "strand": signs[missed["strand_index"].to_numpy()],
-                    "status": "missed",
-                    "called": False,
-                }
-            )
-        )
-    columns = ["contig", "start", "end", "class", "strand", "score", "probability", "fdr"]
-    table = pd.concat(parts, ignore_index=True)[[*columns, "status", "called"]]
-    return table.astype({"called": bool})
+def compare_models(scanned: list[ScannedModel], results: dict[str, PositionResult]) -> list[dict]:
+    """Return rows of the differences between the network and every baseline."""
+    network, rows = scanned[0].name, []
+    for scan in scanned[1:]:
+        for metric in COMPARED:
+            value, interval = compare_positions(results[network], results[scan.name], metric)
+            row = metric_row("position", metric, value, interval)
+            rows.append(row | {"model": f"{network}-{scan.name}"})
+    return rows
 
 
-def describe(setting: Setting, network: ModelScan, settings: dict) -> dict:
-    """Describe how the numbers came about."""
-    mine = setting.layout.blocks["part"] == setting.universe
-    blocks = setting.layout.blocks[mine]
-    sizes = (blocks["end_bin"] - blocks["first_bin"]) * setting.layout.resolution
-    contigs = setting.layout.intervals["contig"].nunique()
-    notes = []
-    if contigs == 1:
-        notes.append("All blocks lie on one contig; they do not speak for other contigs.")
-    if not is_reliable(len(blocks)):
-        notes.append(f"Only {len(blocks)} blocks: intervals are unreliable below 20.")
-    if setting.genome not in network.facts["calibration"]["genome"].split(", "):
-        notes.append(
-            f"Probabilities and false discovery rates hold at the prevalence of "
-            f"{network.facts['calibration']['genome']}, where the model was calibrated; here "
-            "promises hold if prevalence and score distributions carry over."
-        )
+def beaten(scanned: list[ScannedModel], compared: list[dict]) -> dict:
+    """Say for each baseline whether the network's average precision beats it."""
+    result = {}
+    for scan in scanned[1:]:
+        model = f"{scanned[0].name}-{scan.name}"
+        row = next(one for one in compared if (one["model"], one["metric"]) == (model, COMPARED[0]))
+        numbers = {name: row[name] for name in ("value", "low", "high")}
+        result[scan.name] = numbers | {"beats": bool(row["low"] > 0)}
+    return result
+
+
+def prevalence_table(results: dict[str, PositionResult]) -> dict:
+    """Return the precision of bins at the operating threshold at other prevalences."""
     return {
-        "genome": setting.genome,
-        "universe": setting.universe,
-        "settings": settings,
-        "definitions": " ".join((evaluation.__doc__ or "").split()),
-        "blocks": len(blocks),
-        "block_bp": int(sizes.median()),
-        "reliable": is_reliable(len(blocks)),
-        "contigs": int(contigs),
-        "sites": int(len(setting.labels.sites)),
-        "leaked_sites": int(setting.leaked.sum()),
-        "calibration_genome": network.facts["calibration"]["genome"],
-        "notes": notes,
+        name: [
+            {
+                "times": times,
+                "prevalence": result.values["prevalence"] * times,
+                "precision": result.precision_at(result.values["prevalence"] * times),
+            }
+            for times in (1 / 3, 1.0, 3.0)
+        ]
+        for name, result in results.items()
     }
+
+
+def ordered(tables: list[pd.DataFrame], first: list[str]) -> pd.DataFrame:
+    """Join tables, keys first."""
+    joined = pd.concat(tables, ignore_index=True)
+    return joined[[*first, *(name for name in joined.columns if name not in first)]]
+
+
+def describe(
+    subject: Subject,
+    scanned: list[ScannedModel],
+    metrics: pd.DataFrame,
+    notes: dict,
+    settings: dict,
+) -> dict:
+    """Return details.json: what was evaluated, how, and what a reader must know."""
+    blocks = subject.layout.blocks
+    sizes = (blocks["end_bin"] - blocks["first_bin"]) * subject.layout.resolution
+    calibrated_on = scanned[0].model["calibration"].get("genomes", [])
+    here = subject.genome in calibrated_on
+    reliable = is_reliable(len(blocks))
+    remarks = [
+        "Blocks of these contigs do not speak for other contigs.",
+        "Sites that nobody annotated count as false calls.",
+    ]
+    if not reliable:
+        remarks.append(f"Only {len(blocks)} blocks: intervals are unreliable.")
+    if not here:
+        remarks.append(
+            "Probabilities, fdr and promises hold if prevalence and score distributions carry over "
+            f"from {', '.join(calibrated_on)}."
+        )
+    by_class = subject.labels.sites["class_index"].to_numpy()
+    return json_safe(
+        {
+            "genome": subject.genome,
+            "part": subject.part,
+            "models": [scan.name for scan in scanned],
+            "calibrated_on": calibrated_on,
+            "calibrated_here": here,
+            "settings": settings,
+            "block_bp": float(np.median(sizes)) if len(sizes) else 0.0,
+            "blocks": len(blocks),
+            "intervals_reliable": reliable,
+            "strand_bins": subject.strand_bins,
+            "sites": {
+                name: {
+                    "in_universe": int((by_class == index).sum()),
+                    "leaked": int((subject.leaked & (by_class == index)).sum()),
+                    "on_unknown_bases": unscored_sites(scanned[0], subject.labels, index),
+                }
+                for index, name in enumerate(subject.classes)
+            },
+            "undefined_metrics": int(metrics["value"].isna().sum()),
+            "definitions": DEFINITIONS,
+            "notes": remarks,
+        }
+        | notes
+    )
+
+
+def unscored_sites(scan: ScannedModel, labels: ScanLabels, index: int) -> int:
+    """Count the sites of a class whose bin has no score."""
+    sites = labels.sites[labels.sites["class_index"] == index]
+    codes = scan.scores[:, index][sites["strand_index"].to_numpy(), sites["bin"].to_numpy()]
+    return int((codes == UNSCORED).sum())
+
+
+def json_safe(value: object) -> object:
+    """Replace what JSON cannot hold (NaN, infinities) by None, at any depth."""
+    if isinstance(value, dict):
+        return {key: json_safe(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [json_safe(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from genomesieve.command_line import json_value, make_parser, named_path, run_script
 from genomesieve.errors import InputError
-from genomesieve.figures import draw_picture
+from genomesieve.figures import draw_panels, join_panels
 from genomesieve.files import existing_file, read_json, read_table, whole_file
 from genomesieve.genome import EncodedGenome, contig_index
 from genomesieve.report_data import Evaluation, GenomeResults, ModelFacts, Screen
@@ -172,9 +172,10 @@ def work(arguments: argparse.Namespace) -> None:
     """Read a screen, draw its pictures and write them and the page."""
     screen = read_screen(arguments)
     pictures = make_pictures(screen)
-    page = make_page(screen, pictures)
-    drawings = {name: draw_picture(picture) for name, picture in pictures.items()}
-    for name, svg in drawings.items():
+    drawings = {name: draw_panels(picture) for name, picture in pictures.items()}
+    page = make_page(screen, pictures, drawings)
+    files = {name: join_panels(pictures[name], svgs) for name, svgs in drawings.items()}
+    for name, svg in files.items():
         with whole_file(arguments.figures / f"{name}.svg") as path:
             path.write_text(svg, encoding="utf-8")
     with whole_file(arguments.output) as path:

@@ -190,7 +190,9 @@ def _write_evaluation(folder, genome, universe, models, judged, sites, reached, 
     pd.DataFrame(reliability).to_parquet(folder / "reliability.parquet", index=False)
     pd.DataFrame(promises).to_csv(folder / "promises.tsv", sep="\t", index=False)
     judged.to_parquet(folder / "calls.parquet", index=False)
-    (folder / "details.json").write_text(json.dumps({"block_bp": 100_000, "notes": []}))
+    (folder / "details.json").write_text(
+        json.dumps({"block_bp": 100_000, "notes": ["Blocks <lie> on one contig."]})
+    )
 
 
 def _draw_scores(count: int, shift: float, random: np.random.Generator):

@@ -110,10 +110,10 @@ def list_outcomes(
     Parameters
     ----------
     calls : pandas.DataFrame
-        Merged candidates of one class with code, site (row of `sites` or -1), status, contig_index,
-        start, end, strand_index.
+        Merged candidates of one class with code, site (label in the index of `sites`, or -1),
+        status, contig_index, start, end, strand_index.
     sites : pandas.DataFrame
-        All sites in the universe: contig_index, position, strand_index, class_index.
+        The sites of the class in the universe: contig_index, position, strand_index.
     site_codes : numpy.ndarray, shape=(len(sites),), dtype=uint16
         Score code of each site's bin.
     threshold : int
@@ -129,8 +129,8 @@ def list_outcomes(
     columns = ["contig_index", "start", "end", "strand_index", "code", "status", "called"]
     table = calls.assign(called=calls["code"] >= threshold)
     table = table[table["called"] | (table["status"] != "true")]
-    missed = np.setdiff1d(np.arange(len(sites)), table["site"].to_numpy())
-    rows = sites.iloc[missed]
+    missed = ~sites.index.isin(table["site"])
+    rows = sites[missed]
     absent = pd.DataFrame(
         {
             "contig_index": rows["contig_index"],

@@ -1,7 +1,7 @@
 """Pictures made of panels: one look, one way to turn them into SVG.
 
-A panel can be drawn alone (a page stacks such panels on a narrow screen) or together with the
-others of its picture (one file).
+Each panel is drawn alone, so that a page can stack them on a narrow screen; a picture in a file of
+its own is the same drawings side by side.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ LINES = (
 )
 SIZES = {"square": (4.5, 3.9), "wide": (9.0, 2.5), "logo": (3.7, 1.6)}
 """Width and height of a panel in inches."""
+
+_POINTS = 72
 
 _STYLE = {
     "axes.axisbelow": True,
@@ -82,7 +84,7 @@ class Picture:
     shape : str
         One of `SIZES`.
     columns : int
-        Panels side by side when all are drawn together.
+        Panels side by side when all are joined.
     empty : str
         What is written where there is no panel to draw.
     """
@@ -94,36 +96,48 @@ class Picture:
     empty: str = "Nothing to draw."
 
 
-def draw_picture(picture: Picture) -> str:
-    """Draw all panels of a picture into one stand-alone SVG."""
-    panels = picture.panels or [_message_panel(picture.empty)]
-    return _draw(panels, picture.shape, picture.columns, picture.name)
-
-
 def draw_panels(picture: Picture) -> list[str]:
     """Draw each panel of a picture into an SVG of its own, to stand inside an HTML page."""
-    drawings = []
-    for number, panel in enumerate(picture.panels):
-        name = f"{picture.name}-{number}"
-        drawings.append(inline_svg(_draw([panel], picture.shape, 1, name), name, panel.title))
-    return drawings
+    return [
+        _draw(panel, picture.shape, f"{picture.name}-{number}")
+        for number, panel in enumerate(picture.panels)
+    ]
 
 
-def _draw(panels: list[Panel], shape: str, columns: int, name: str) -> str:
-    """Draw panels on a grid, in reading order."""
-    columns = min(columns, len(panels))
-    rows = -(-len(panels) // columns)
-    width, height = SIZES[shape]
+def join_panels(picture: Picture, drawings: list[str]) -> str:
+    """Join the drawings of a picture's panels into one stand-alone SVG, in reading order.
+
+    Parameters
+    ----------
+    picture : Picture
+    drawings : list of str
+        As `draw_panels` returns; none at all gives a drawing of `picture.empty`.
+    """
+    drawings = drawings or [_draw(_message_panel(picture.empty), picture.shape, picture.name)]
+    columns = min(picture.columns, len(drawings))
+    width, height = (inches * _POINTS for inches in SIZES[picture.shape])
+    total = f"{columns * width:g}", f"{-(-len(drawings) // columns) * height:g}"
+    parts = [
+        '<?xml version="1.0" encoding="utf-8"?>\n<svg xmlns="http://www.w3.org/2000/svg" '
+        f'width="{total[0]}pt" height="{total[1]}pt" viewBox="0 0 {total[0]} {total[1]}">\n'
+        '<rect width="100%" height="100%" fill="white"/>\n'
+    ]
+    for number, svg in enumerate(drawings):
+        row, column = divmod(number, columns)
+        place = f'x="{column * width:g}" y="{row * height:g}" width="{width:g}" height="{height:g}"'
+        parts.append(svg.replace("<svg ", f"<svg {place} ", 1))
+    return "".join(parts) + "</svg>\n"
+
+
+def _draw(panel: Panel, shape: str, name: str) -> str:
+    """Draw a panel as an SVG for an HTML page."""
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
-        figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
-        grid = figure.subplots(rows, columns, squeeze=False)
-        for axes, panel in zip(grid.flat, panels):
-            axes.set_title(panel.title)
-            panel.draw(axes)
-            axes.minorticks_off()
-        for axes in grid.flat[len(panels) :]:
-            axes.remove()
-        return _to_svg(figure)
+        figure = Figure(figsize=SIZES[shape], layout="constrained")
+        axes = figure.add_subplot()
+        axes.set_title(panel.title)
+        panel.draw(axes)
+        axes.minorticks_off()
+        return inline_svg(_to_svg(figure), name, panel.title)
 
 
 def _to_svg(figure: Figure) -> str:

@@ -79,7 +79,7 @@ def draw_map(axes: Axes, genome: GenomeResults, contig: str, start: int, end: in
         made = calls[calls["called"].astype(bool)]
         fill(density(made[made["status"] == "true"]), BLUE, "calls that are annotated sites")
         fill(-density(made[made["status"] == "false"]), VERMILION, "calls that are not")
-        sites = calls[calls["status"].isin(["true", "missed"])]
+        sites = annotated_sites(calls)
         axes.stairs(
             density(sites), edges / 1e6, color=BLACK, linewidth=0.8, linestyle=":",
             label="annotated sites",
@@ -134,6 +134,12 @@ def draw_split(axes: Axes, genome: GenomeResults) -> None:
     axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, -0.27), ncols=6)
 
 
+def annotated_sites(judged: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of judged calls that are annotated sites: called, or listed as missed."""
+    called = judged["called"].astype(bool) & (judged["status"] == "true")
+    return judged[called | (judged["status"] == "missed")]
+
+
 def called_sites(genome: GenomeResults, class_name: str) -> dict[str, pd.DataFrame]:
     """Return the places whose sequence is worth a look, by what they are.
 
@@ -150,7 +156,7 @@ def called_sites(genome: GenomeResults, class_name: str) -> dict[str, pd.DataFra
     judged = judged[judged["class"] == class_name]
     false = judged[judged["status"] == "false"].nlargest(MOST_FALSE, "score")
     return {
-        "annotated sites": judged[judged["status"].isin(["true", "missed"])],
+        "annotated sites": annotated_sites(judged),
         "calls": calls,
         "best-scoring false positives": false,
         "missed sites": judged[judged["status"] == "missed"],

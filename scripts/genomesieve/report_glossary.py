@@ -20,8 +20,9 @@ GLOSSARY = {
     "recall at precision p": "The largest recall with a precision of at least p and at least 20 "
     "predictions.",
     "top-k": "Precision of the k best predictions, where k is the number of sites.",
-    "false positives per Mb": "Per megabase of genome, both strands summed.",
-    "enrichment": "Precision over prevalence.",
+    "false positives per Mb": "Per megabase of genome, both strands summed, at the threshold that "
+    "finds half of the sites.",
+    "enrichment": "Precision over prevalence, at the same threshold.",
     "operating threshold": "The lowest threshold whose one-sided 95 % lower bound of precision, "
     "measured on the calibration part, reaches the target.",
     "promised precision": "What calibration expects of the calls, with a 95 % prediction interval: "

@@ -9,7 +9,7 @@ import jinja2
 from markupsafe import Markup
 
 from genomesieve import report_tables as tables
-from genomesieve.figures import Picture, draw_panels
+from genomesieve.figures import Picture
 from genomesieve.figures_evaluation import MOST_PANELS, evaluation_pictures
 from genomesieve.figures_genome import (
     MOST_FALSE,
@@ -78,7 +78,7 @@ def make_pictures(screen: Screen) -> dict[str, Picture]:
     return {picture.name: picture for picture in pictures}
 
 
-def make_page(screen: Screen, pictures: dict[str, Picture]) -> str:
+def make_page(screen: Screen, pictures: dict[str, Picture], drawings: dict[str, list[str]]) -> str:
     """Return the whole page as HTML.
 
     Parameters
@@ -86,10 +86,12 @@ def make_page(screen: Screen, pictures: dict[str, Picture]) -> str:
     screen : Screen
     pictures : dict of str to Picture
         As `make_pictures` returns.
+    drawings : dict of str to list of str
+        The SVGs of each picture's panels.
     """
     drawn = {
         name: DrawnPicture(
-            name, picture.shape, [Markup(svg) for svg in draw_panels(picture)], picture.empty
+            name, picture.shape, [Markup(svg) for svg in drawings[name]], picture.empty
         )
         for name, picture in pictures.items()
     }
@@ -174,6 +176,11 @@ def _curves(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
 
 def _promises(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
     """Return the section on promised and found precision."""
+    notes = [
+        _text("<b>{}:</b> {}", genome.name, note)
+        for genome in screen.evaluated
+        for note in genome.evaluation.details.get("notes", [])
+    ]
     return Section(
         "promises",
         "Promised against found precision",
@@ -190,6 +197,7 @@ def _promises(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
             _text("● marks the operating point, the one that calls.bed.gz uses."),
             _table(tables.promises_table(screen, [screen.network])),
             Item("fold", tables.promises_table(screen, screen.baselines), "Promises of baselines"),
+            *notes,
         ],
     )
 

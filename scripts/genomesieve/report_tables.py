@@ -59,7 +59,7 @@ def contrast_table(screen: Screen) -> Table:
             )  # fmt: skip
     return Table(
         ["genome", "class", "model", "average precision (95 % interval)", "AUROC (95 % interval)",
-         "false positives per Mb", "prevalence"],
+         "false positives per Mb at half recall", "prevalence"],
         rows, 3,
     )  # fmt: skip
 
@@ -73,7 +73,7 @@ def metrics_table(screen: Screen) -> Table:
         "recall at precision 0.5": ("recall_at_precision_0.5", percent),
         "at 0.9 ": ("recall_at_precision_0.9", percent),
         "top-k": ("top_k", percent),
-        "enrichment": ("enrichment", count),
+        "enrichment at half recall": ("enrichment", count),
         "ECE": ("ece", lambda value: decimal(value, 4)),
         "Brier skill": ("brier_skill", decimal),
         "sites": ("sites", count),

@@ -6,8 +6,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+
 from genomesieve.alphabet import DNA
-from genomesieve.figures import SIZES, Panel, Picture, draw_panels, draw_picture
+from genomesieve.figures import SIZES, Panel, Picture, draw_panels, join_panels
 from genomesieve.figures_evaluation import precision_at
 from genomesieve.genome import EncodedGenome
 from genomesieve.logos import codes_around, find_consensus, information, share_with
@@ -21,7 +23,8 @@ from genomesieve.report_numbers import (
     percent_with_interval,
     with_interval,
 )
-from matplotlib.figure import Figure
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def picture(panels, **options):
@@ -30,23 +33,24 @@ def picture(panels, **options):
 
 def test_panels_stand_alone_and_together():
     drawn = picture([lambda axes: axes.plot([0, 1], [1, 0])] * 3)
-    whole = ElementTree.fromstring(draw_picture(drawn))
-    width, height = SIZES["square"]
-    assert whole.get("viewBox").split()[2:] == [f"{width * 2 * 72:g}", f"{height * 2 * 72:g}"]
     alone = draw_panels(drawn)
-    assert len(alone) == 3
+    assert len(alone) == 3 and draw_panels(drawn) == alone
+    whole = ElementTree.fromstring(join_panels(drawn, alone))
+    width, height = (inches * 72 for inches in SIZES["square"])
+    assert whole.get("viewBox").split()[2:] == [f"{width * 2:g}", f"{height * 2:g}"]
+    places = [(float(svg.get("x")), float(svg.get("y"))) for svg in whole.findall(f"{SVG}svg")]
+    assert places == [(0, 0), (width, 0), (0, height)]
     ids = [name for svg in alone for name in re.findall(r'\bid="([^"]+)"', svg)]
     assert len(ids) == len(set(ids))
     for number, svg in enumerate(alone):
         assert f'aria-label="panel {number}"' in svg
-        assert set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', svg))
         used = {a or b for a, b in re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', svg)}
-        assert used <= set(re.findall(r'\bid="([^"]+)"', svg))
+        assert used and used <= set(re.findall(r'\bid="([^"]+)"', svg))
 
 
 def test_picture_without_panels_says_why():
-    with_words = draw_picture(picture([], empty="No genome has an annotation."))
-    without = draw_picture(picture([], empty=""))
+    with_words = join_panels(picture([], empty="No genome has an annotation."), [])
+    without = join_panels(picture([], empty=""), [])
     assert len(with_words) > len(without) + 1000
     assert draw_panels(picture([])) == []
 
@@ -114,5 +118,5 @@ def test_numbers_as_text():
 
 def test_drawing_leaves_no_trace_in_global_settings():
     before = Figure().get_facecolor()
-    draw_picture(picture([lambda axes: axes.plot([1])]))
+    draw_panels(picture([lambda axes: axes.plot([1])]))
     assert Figure().get_facecolor() == before

@@ -1,0 +1,119 @@
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+import split_genome
+
+PARTS = ["train", "valid", "calibrate", "test"]
+LISTS = {part: [f"a:{at * 1000}-{at * 1000 + 1000}"] for at, part in enumerate(PARTS)}
+
+
+@pytest.fixture
+def genome(tmp_path):
+    folder = tmp_path / "genome"
+    folder.mkdir()
+    table = pd.DataFrame(
+        {"contig": ["a", "b", "c"], "length": [10_000, 500, 300], "offset": [0, 10_000, 10_500]}
+    )
+    table.to_csv(folder / "contigs.tsv", sep="\t", index=False)
+    return folder
+
+
+def run(genome, settings, regions="[]", guard=100, *extra):
+    out = genome.parent
+    return split_genome.main(
+        [
+            *("--genome", "toy", "--genome-folder", str(genome), "--regions", regions),
+            *("--settings", json.dumps(settings), "--guard", str(guard), "--resolution", "1"),
+            *("--output", str(out / "split.tsv"), "--summary", str(out / "split.json"), *extra),
+        ]
+    )
+
+
+def read(genome):
+    return pd.read_csv(genome.parent / "split.tsv", sep="\t")
+
+
+def smallest_gap(split):
+    gaps = []
+    for _, mine in split.sort_values("start").groupby("contig"):
+        rows = list(mine.itertuples())
+        gaps += [b.start - a.end for a, b in zip(rows, rows[1:]) if a.part != b.part]
+    return min(gaps)
+
+
+def test_lists_are_followed_with_guards(genome):
+    assert run(genome, {"contigs": LISTS}) == 0
+    split = read(genome)
+    assert sorted(split["part"]) == sorted(PARTS)
+    assert smallest_gap(split) >= 100
+    for row in split.itertuples():
+        low, high = map(int, LISTS[row.part][0].split(":")[1].split("-"))
+        assert low <= row.start < row.end <= high
+
+
+@pytest.mark.parametrize("block", [100, 500, None])
+def test_fractions_of_one_contig_become_blocks(genome, block):
+    settings = {"fractions": dict(zip(PARTS, [0.5, 0.2, 0.1, 0.2]))}
+    settings |= {"block": block} if block else {}
+    assert run(genome, settings, '["a"]', 10) == 0
+    split = read(genome)
+    sizes = (split["end"] - split["start"]).groupby(split["part"]).sum()
+    assert sizes["train"] > sizes["calibrate"]
+    assert smallest_gap(split) >= 10
+
+
+def test_screened_genome_has_one_part(genome):
+    assert run(genome, {}, '["a:10-60", "c"]', 100, "--screen-only") == 0
+    split = read(genome)
+    assert split.to_numpy().tolist() == [["a", 10, 60, "screen"], ["c", 0, 300, "screen"]]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"contigs": {**LISTS, "test": ["d"]}}, "no contig 'd'"),
+        ({"contigs": {**LISTS, "test": []}}, "contigs.test"),
+        ({"contigs": {**LISTS, "tset": ["b"]}}, "tset"),
+        ({"contigs": {**LISTS, "test": ["a:500-4000"]}}, "overlap"),
+        ({"contigs": {**LISTS, "test": ["a:9000-11000"]}}, "11000"),
+        ({"fractions": {"train": 0.5, "valid": 0.5}}, "calibrate"),
+        ({"fractions": dict(zip(PARTS, [0.5, 0.5, 0.5, 0.5]))}, "expected"),
+        ({"fracs": {}}, "fracs"),
+    ],
+)
+def test_bad_settings_are_named(genome, capsys, settings, message):
+    assert run(genome, settings) == 1
+    assert message in capsys.readouterr().err
+    assert not (genome.parent / "split.tsv").exists()
+
+
+def test_part_that_guards_eat_up_is_an_error(genome, capsys):
+    assert run(genome, {"contigs": LISTS}, "[]", 2500) == 1
+    assert "error:" in capsys.readouterr().err
+
+
+def test_all_sites_in_one_part_is_an_error(genome, capsys):
+    path = genome.parent / "sites.parquet"
+    sites = pd.DataFrame(
+        {
+            "contig": ["a", "a"],
+            "position": [200, 300],
+            "start": [200, 300],
+            "end": [201, 301],
+            "strand": ["+", "+"],
+            "class": ["x", "x"],
+        }
+    )
+    sites.to_parquet(path)
+    assert run(genome, {"contigs": LISTS}, "[]", 10, "--sites", str(path)) == 1
+    assert "train" in capsys.readouterr().err
+
+
+def test_runs_as_a_program(repository):
+    script = repository / "scripts" / "split_genome.py"
+    done = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and "--guard" in done.stdout
