@@ -199,17 +199,15 @@ def draw_reliability(axes: Axes, screen: Screen, genome: GenomeResults, name: st
     ]
     expected = (rows["expected"] / rows["bins"]).to_numpy()
     observed = (rows["observed"] / rows["bins"]).to_numpy()
-    spread = np.sqrt(np.maximum(rows["observed"].to_numpy() * (1 - observed), 0)) * 1.96
-    spread = spread / rows["bins"].to_numpy()
+    low, high = share_interval(rows["observed"].to_numpy(), rows["bins"].to_numpy())
     seen = observed > 0
     smallest = min([*expected, *observed[seen], 1e-3])
     floor = smallest / 2
     axes.plot([floor, 1], [floor, 1], color=GREY, linestyle=(0, (1, 1.5)), label="perfect")
-    low = np.maximum(observed - spread, floor)
     axes.errorbar(
         expected[seen], observed[seen], color=BLUE, marker="o", markersize=4.5, linestyle="-",
         linewidth=1, elinewidth=1.2, label="found, with 95 % counting error",
-        yerr=np.stack([observed - np.minimum(low, observed), spread])[:, seen],
+        yerr=np.maximum([observed - low, high - observed], 0)[:, seen],
     )  # fmt: skip
     if (~seen).any():
         none = np.full((~seen).sum(), floor)
@@ -220,6 +218,14 @@ def draw_reliability(axes: Axes, screen: Screen, genome: GenomeResults, name: st
     axes.set(xscale="log", yscale="log", xlim=(floor, 1.5), ylim=(floor, 1.5))
     axes.set(xlabel="probability that was stated", ylabel="share that are sites")
     put_legend_below(axes)
+
+
+def share_interval(observed: np.ndarray, bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the 95 % interval of Wilson (1927) of shares `observed` / `bins`; never below 0."""
+    share, squared = observed / bins, 1.96**2
+    middle = share + squared / (2 * bins)
+    spread = 1.96 * np.sqrt(share * (1 - share) / bins + squared / (4 * bins**2))
+    return (middle - spread) / (1 + squared / bins), (middle + spread) / (1 + squared / bins)
 
 
 def draw_scores(axes: Axes, screen: Screen, genome: GenomeResults, name: str) -> None:

@@ -187,12 +187,13 @@ def draw_logo(axes: Axes, windows: np.ndarray, genome: GenomeResults) -> None:
     bits = information(windows, alphabet)
     # Letters too small to be seen only make the file larger.
     table = pd.DataFrame(np.where(bits < 0.004, 0, bits), offsets, list(alphabet.letters))
-    if len(windows):
+    if table.to_numpy().any():
         colors = {letter: _LETTERS.get(letter, GREY) for letter in alphabet.letters}
         logomaker.Logo(table, ax=axes, color_scheme=colors, show_spines=False)
         axes.spines[["left", "bottom"]].set_visible(True)
     else:
-        axes.text(0, 1, "none", ha="center", va="center")
+        words = "no base stands out" if len(windows) else "none"
+        axes.text(0, 1, words, ha="center", va="center")
     axes.axvspan(-0.5, 0.5, color=YELLOW, alpha=0.25, zorder=0, linewidth=0)
     axes.set(xlim=(-FLANK - 0.6, FLANK + 0.6), ylim=(0, np.log2(alphabet.size)), ylabel="bits")
     axes.set_xticks(range(-FLANK, FLANK + 1, 5))

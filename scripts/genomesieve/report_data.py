@@ -97,6 +97,11 @@ class GenomeResults:
         """Length of what was scanned, bp."""
         return int((self.intervals["end"] - self.intervals["start"]).sum())
 
+    @property
+    def whole_bases(self) -> int:
+        """Length of the whole genome, bp."""
+        return int(self.genome.contigs["length"].sum())
+
     def bases(self, part: str) -> int:
         """Length of a part of the split, bp."""
         rows = self.split[self.split["part"] == part]
@@ -162,7 +167,9 @@ class Screen:
     @property
     def calibration_genome(self) -> str:
         """Genome on which probabilities and thresholds were calibrated."""
-        return str((self.network.facts.get("calibration") or {}).get("genome", "?"))
+        return str(
+            (self.network.facts.get("calibration") or {}).get("genome") or "the calibration genome"
+        )
 
     def pairs(self) -> list[tuple[GenomeResults, str]]:
         """Return every evaluated genome with every class."""

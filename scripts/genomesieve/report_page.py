@@ -208,7 +208,10 @@ def _expected(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
         "expected",
         "Expected right and wrong calls",
         [
-            _text("In everything that was scanned, at the operating point."),
+            _text(
+                "At the operating point: in everything that was scanned, and in all contigs of the "
+                "genome if they are like what was scanned."
+            ),
             _table(tables.expected_table(screen)),
             Item("heading", "Precision against prevalence"),
             _text(

@@ -29,7 +29,12 @@ from genomesieve.report_numbers import (
     percent_with_interval,
     with_interval,
 )
-from genomesieve.report_words import expectation_words, expected_calls, verdict
+from genomesieve.report_words import (
+    expectation_words,
+    expected_calls,
+    expected_in_whole_genome,
+    verdict,
+)
 
 
 @dataclass(frozen=True)
@@ -156,13 +161,15 @@ def expected_table(screen: Screen) -> Table:
             true, false = expectation_words(expected_calls(screen, genome, name))
             promise = operating_promise(genome, screen.network, name)
             found = count(promise["true_calls"]) if promise is not None else "no annotation"
+            whole = expectation_words(expected_in_whole_genome(screen, genome, name))
             rows.append(
                 [genome.name, name, megabases(genome.scanned_bases), count(calls), true, false,
-                 found]
+                 found, megabases(genome.whole_bases), *whole]
             )  # fmt: skip
     return Table(
         ["genome", "class", "scanned", "calls", "expected right (95 % interval)",
-         "expected wrong (95 % interval)", "found in the annotation"],
+         "expected wrong (95 % interval)", "found in the annotation", "whole genome",
+         "right calls in it", "wrong calls in it"],
         rows, 2,
     )  # fmt: skip
 

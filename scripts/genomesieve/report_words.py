@@ -218,6 +218,22 @@ def expected_calls(
     )
 
 
+def expected_in_whole_genome(
+    screen: Screen, genome: GenomeResults, class_name: str
+) -> tuple[Estimate, Estimate]:
+    """Return the expected right and wrong calls if the whole genome is like what was scanned.
+
+    The evaluation's figures are used where there are any.
+    """
+    kinds = ("expected_true_calls_whole_genome", "expected_false_calls_whole_genome")
+    true, false = (estimate(genome, screen.network.name, class_name, kind) for kind in kinds)
+    if true.known and false.known:
+        return true, false
+    factor = genome.whole_bases / genome.scanned_bases
+    true, false = expected_calls(screen, genome, class_name)
+    return Estimate(*(factor * x for x in true)), Estimate(*(factor * x for x in false))
+
+
 def expectation_words(pair: tuple[Estimate, Estimate]) -> tuple[str, str]:
     """Write expected right and wrong calls with their intervals."""
     return count_with_interval(pair[0]), count_with_interval(pair[1])

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from scipy.stats import binomtest
 
 from genomesieve.alphabet import DNA
 from genomesieve.figures import SIZES, Panel, Picture, draw_panels, join_panels
-from genomesieve.figures_evaluation import precision_at
+from genomesieve.figures_evaluation import precision_at, share_interval
 from genomesieve.genome import EncodedGenome
 from genomesieve.logos import codes_around, find_consensus, information, share_with
 from genomesieve.report_numbers import (
@@ -103,6 +104,14 @@ def test_precision_at_reads_the_curve_between_points():
     assert precision_at(points, 0.001) == pytest.approx(0.0868, abs=2e-4)
     assert np.isnan(precision_at(points, float("nan")))
     assert np.isnan(precision_at(points.head(0), 0.001))
+
+
+def test_share_interval_is_wilsons():
+    low, high = share_interval(np.array([0, 3, 50]), np.array([40, 40, 50]))
+    for number, (k, n) in enumerate(((0, 40), (3, 40), (50, 50))):
+        oracle = binomtest(k, n).proportion_ci(0.95, "wilson")
+        assert low[number] == pytest.approx(oracle.low, abs=1e-4)
+        assert high[number] == pytest.approx(oracle.high, abs=1e-4)
 
 
 def test_numbers_as_text():
