@@ -78,6 +78,11 @@ class Screen:
         return tuple(self.settings["baselines"])
 
     @property
+    def used_genomes(self) -> tuple[str, ...]:
+        """Genomes that are trained on or scanned, in order, without repetition."""
+        return tuple(dict.fromkeys([*self.train_genomes, *self.scan_genomes]))
+
+    @property
     def evaluated_genomes(self) -> tuple[str, ...]:
         """Genomes that are scanned and have known sites."""
         return tuple(name for name in self.scan_genomes if name in self.labelled_genomes)

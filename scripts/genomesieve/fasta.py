@@ -260,16 +260,23 @@ class FastaEncoder:
     def _close_runs(self, masked, gaps, first_contig: int, starts: np.ndarray) -> None:
         """Assign finished runs (in file coordinates) to contigs; `starts` opened this block."""
         totals = self.totals
-        gap_contigs = first_contig + np.searchsorted(starts, gaps[0], "right")
-        for contig, length in zip(gap_contigs.tolist(), (gaps[1] - gaps[0]).tolist()):
-            totals.unknown_bases[contig] += length
-            totals.gaps[contig] += 1
+        self._add_gaps(first_contig + np.searchsorted(starts, gaps[0], "right"), *gaps)
         if len(masked[0]):
             contigs = first_contig + np.searchsorted(starts, masked[0], "right")
             bases = np.frombuffer(totals.offsets, dtype=np.int64)[contigs]
             totals.soft_masked_bases += int((masked[1] - masked[0]).sum())
             names = [totals.names[contig] for contig in contigs.tolist()]
             self._write_softmask(names, masked[0] - bases, masked[1] - bases)
+
+    def _add_gaps(self, contigs: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> None:
+        """Add runs of unknown bases to the counts of their contigs (ascending numbers)."""
+        numbers, rows = np.unique(contigs, return_inverse=True)
+        bases = np.zeros(len(numbers), dtype=np.int64)
+        np.add.at(bases, rows, ends - starts)
+        runs = np.bincount(rows, minlength=len(numbers))
+        for contig, length, count in zip(numbers.tolist(), bases.tolist(), runs.tolist()):
+            self.totals.unknown_bases[contig] += length
+            self.totals.gaps[contig] += count
 
     def _refuse_character(self, block: SequenceBlock, index: int) -> None:
         """Raise an InputError that names the place of the illegal letter at `index`."""

@@ -96,25 +96,21 @@ def test_contigs_do_not_reach_into_each_other_but_touching_intervals_do():
 
 def judge_plainly(calls, sites, layout, distances):
     """Give each call, best first, the nearest free site within reach."""
-    order = sorted(
-        range(len(calls)),
-        key=lambda row: (-int(calls["code"][row]), calls["contig_index"][row], calls["start"][row]),
-    )
-    taken, result = set(), np.full(len(calls), -1)
-    for row in order:
-        call = calls.iloc[row]
-        best = None
-        for number, site in enumerate(sites.itertuples()):
-            same = (site.contig_index, site.class_index, site.strand_index) == tuple(
-                call[["contig_index", "class_index", "strand_index"]]
-            )
-            last = call["start"] + layout.resolution - 1
-            gap = max(call["start"] - site.position, site.position - last, 0)
-            if same and number not in taken and gap <= distances[call["class_index"]]:
-                best = min(best or (gap, number), (gap, number))
-        if best:
-            taken.add(best[1])
-            result[row] = best[1]
+    lines = ["contig_index", "class_index", "strand_index"]
+    free = {}
+    site_lines = zip(*(sites[name].tolist() for name in lines))
+    for number, (line, position) in enumerate(zip(site_lines, sites["position"].tolist())):
+        free.setdefault(line, {})[number] = position
+    rows = zip(*(calls[name].tolist() for name in ("code", "contig_index", "start")))
+    order = sorted((-code, contig, start, row) for row, (code, contig, start) in enumerate(rows))
+    call_lines = list(zip(*(calls[name].tolist() for name in lines)))
+    result = np.full(len(calls), -1)
+    for _, _, start, row in order:
+        here, last = free.get(call_lines[row], {}), start + layout.resolution - 1
+        gaps = [(max(start - place, place - last, 0), number) for number, place in here.items()]
+        if gaps and min(gaps)[0] <= distances[call_lines[row][1]]:
+            result[row] = min(gaps)[1]
+            del here[result[row]]
     return result
 
 

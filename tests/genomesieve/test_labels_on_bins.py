@@ -156,6 +156,11 @@ def test_a_site_beats_an_ignored_stretch_but_not_an_excluded_one():
     assert labels.sites["position"].tolist() == [50]
 
 
+def of_key(sites, key) -> np.ndarray:
+    """Tell which sites are of a (class index, strand index)."""
+    return ((sites["class_index"] == key[0]) & (sites["strand_index"] == key[1])).to_numpy()
+
+
 def test_dropped_sites_take_their_bins_out_of_the_universe():
     layout = layout_of(7)
     sites, intervals = random_tables(3, True)
@@ -164,12 +169,12 @@ def test_dropped_sites_take_their_bins_out_of_the_universe():
     dropped[::3] = True
     fewer = drop_sites(labels, dropped)
     for key, mine in labels.of.items():
-        here = (labels.sites[["class_index", "strand_index"]] == key).all(axis=1).to_numpy()
+        here = of_key(labels.sites, key)
         gone = labels.sites["bin"].to_numpy()[here & dropped]
         expected = kinds_of(mine, layout.bins)
         expected[gone] = "excluded"
         assert (kinds_of(fewer.of[key], layout.bins) == expected).all()
-        left = (fewer.sites[["class_index", "strand_index"]] == key).all(axis=1)
+        left = of_key(fewer.sites, key)
         assert set(fewer.sites["bin"][left]) == set(fewer.of[key].positive)
 
 

@@ -109,7 +109,7 @@ def test_brier_skill_equals_scikit_learn(drawn):
     labels, scores, positives, negatives = drawn
     slope = 0.9
     codes = np.arange(1 << 16, dtype=np.uint16)
-    odds = np.nan_to_num(decode_scores(codes).astype(float))
+    odds = np.nan_to_num(decode_scores(codes)).astype(float)
     probabilities = 1 / (1 + np.exp(-np.clip(slope * odds, -700, 700)))
     mine = 1 / (1 + np.exp(-slope * scores.astype(float)))
     constant = np.full(len(labels), labels.mean())
@@ -141,7 +141,7 @@ def test_calibration_error_does_not_reward_the_many_bins_near_zero():
 def test_reliability_counts_everything_once():
     labels, scores, positives, negatives = draw(6, 0.1)
     codes = np.arange(1, 1 << 16)
-    odds = np.nan_to_num(decode_scores(codes.astype(np.uint16)).astype(float))
+    odds = np.nan_to_num(decode_scores(codes.astype(np.uint16))).astype(float)
     table = metrics.reliability(positives[1:], negatives[1:], odds, np.arange(-8.0, 4))
     assert table["bins"].sum() == len(labels)
     assert table["observed"].sum() == labels.sum()

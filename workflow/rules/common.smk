@@ -11,7 +11,14 @@ import yaml
 from snakemake.exceptions import WorkflowError
 
 # The library is imported from the copies that Snakemake keeps of the workflow's sources.
-for module in ("__init__", "errors", "files", "architecture", "sources", "configuration"):
+for module in (
+    "__init__",
+    "errors",
+    "files",
+    "architecture",
+    "sources",
+    "configuration",
+):
     library = Path(workflow.source_path(f"../../scripts/genomesieve/{module}.py"))
 if str(library.parents[1]) not in sys.path:
     sys.path.insert(0, str(library.parents[1]))
@@ -110,7 +117,11 @@ def model_roads(screen):
 
 def scans(plan):
     """Return what is scanned in all screens, including genomes without known sites."""
-    pairs = [(screen, name) for screen in plan.screens.values() for name in screen.scan_genomes]
+    pairs = [
+        (screen, name)
+        for screen in plan.screens.values()
+        for name in screen.scan_genomes
+    ]
     return [f"results/{screen.name}/scan/{name}/calls.bed.gz" for screen, name in pairs]
 
 
@@ -186,5 +197,141 @@ def training_data(wildcards):
         "--intervals": "results/{screen}/sites/{genome}.intervals.parquet",
         "--split": "results/{screen}/split/{genome}.tsv",
     }
-    texts = [named(name, path, screen.train_genomes, screen) for name, path in options.items()]
+    texts = [
+        named(name, path, screen.train_genomes, screen)
+        for name, path in options.items()
+    ]
+    return " ".join(texts)
+
+
+def regions(wildcards):
+    """Return the regions of a job's genome, as JSON."""
+    return json.dumps(genome_of(wildcards).regions)
+
+
+def resolution(wildcards):
+    """Return how many bases a prediction of the screen covers."""
+    return screen_of(wildcards).architecture.resolution
+
+
+def annotation_options(wildcards, input):
+    """Write the options that name a genome's annotation and table of aliases."""
+    names = ("annotation", "alias")
+    return " ".join(
+        option(f"--{name}", [input[name]]) for name in names if input.get(name)
+    )
+
+
+def track_rows(wildcards):
+    """Return the tracks of a genome that the screen uses, as JSON."""
+    return json.dumps(screen_of(wildcards).tracks[wildcards.genome])
+
+
+def sites_if_labelled(wildcards):
+    """Return the sites of a genome, if any are known."""
+    known = wildcards.genome in screen_of(wildcards).labelled_genomes
+    return (
+        f"results/{wildcards.screen}/sites/{wildcards.genome}.parquet" if known else []
+    )
+
+
+def split_options(wildcards, input):
+    """Write how a genome is split, and where its sites are."""
+    screen = screen_of(wildcards)
+    if wildcards.genome not in screen.train_genomes:
+        return "--screen-only --settings {}"
+    how = json.dumps(screen.settings["split"][wildcards.genome])
+    return option("--settings", [how]) + " " + option("--sites", [input.sites])
+
+
+def leakage_options(wildcards):
+    """Write the options that name the training genomes for the audit."""
+    screen = screen_of(wildcards)
+    folders = named("--train", "results/genomes/{genome}", screen.train_genomes, screen)
+    splits = "results/{screen}/split/{genome}.tsv"
+    return folders + " " + named("--train-split", splits, screen.train_genomes, screen)
+
+
+def motif_file(wildcards):
+    """Return the motif file of a baseline, if it has one."""
+    return (
+        screen_of(wildcards).settings["baselines"][wildcards.baseline].get("motifs")
+        or []
+    )
+
+
+def baseline_settings(wildcards):
+    """Return the settings of a baseline without its files, as JSON."""
+    chosen = screen_of(wildcards).settings["baselines"][wildcards.baseline]
+    return json.dumps({key: value for key, value in chosen.items() if key != "motifs"})
+
+
+def split_of(wildcards):
+    """Return the split of a scanned genome."""
+    return f"results/{screen_of(wildcards).name}/split/{wildcards.genome}.tsv"
+
+
+def scan_parts(wildcards):
+    """Return the parts of a genome that are scanned, with commas between them."""
+    return ",".join(screen_of(wildcards).scan_parts(wildcards.genome))
+
+
+def keep_scores(wildcards):
+    """Return the option that keeps the score of every bin, where sites are known."""
+    known = wildcards.genome in screen_of(wildcards).labelled_genomes
+    return "--keep-scores" if known else ""
+
+
+def model_options(name, pattern):
+    """Return a params function: `name MODEL=path` for the network and each baseline."""
+
+    def text(wildcards):
+        roads = model_roads(screen_of(wildcards))
+        fill = dict(wildcards.items())
+        return option(
+            name,
+            [
+                f"{model}={pattern.format(road=road, **fill)}"
+                for model, road in roads.items()
+            ],
+        )
+
+    return text
+
+
+def baseline_models(wildcards):
+    """Return model.json of each baseline of a screen."""
+    roads = list(model_roads(screen_of(wildcards)).values())[1:]
+    return [f"{road}/model/model.json" for road in roads]
+
+
+def report_settings(wildcards):
+    """Return everything that a screen's report states about its configuration, as JSON."""
+    return json.dumps(screen_of(wildcards).settings)
+
+
+def report_data(wildcards):
+    """Write the options that name everything a report is made from."""
+    screen = screen_of(wildcards)
+    root = "results/{screen}"
+    every, known = screen.used_genomes, screen.labelled_genomes
+    options = [
+        ("--genome-folder", "results/genomes/{genome}", every),
+        ("--genome-summary", "results/genomes/{genome}/summary.json", every),
+        ("--split", root + "/split/{genome}.tsv", every),
+        ("--split-summary", root + "/split/{genome}.summary.json", every),
+        ("--sites-summary", root + "/sites/{genome}.summary.json", known),
+        ("--scan", root + "/scan/{genome}", screen.scan_genomes),
+        ("--evaluation", root + "/evaluation/{genome}", screen.evaluated_genomes),
+        (
+            "--leakage-summary",
+            root + "/leakage/{genome}.summary.json",
+            screen.evaluated_genomes,
+        ),
+    ]
+    texts = [
+        named(name, pattern, genomes, screen) for name, pattern, genomes in options
+    ]
+    roads = list(model_roads(screen).items())[1:]
+    texts.append(option("--baseline", [f"{name}={road}/model" for name, road in roads]))
     return " ".join(texts)

@@ -3,7 +3,7 @@ rule render_report:
         source=source("render_report.py"),
         model="results/{screen}/model/model.json",
         history="results/{screen}/model/history.tsv",
-        baselines=for_baselines("{road}/model/model.json"),
+        baselines=baseline_models,
         metrics=for_genomes(
             "evaluated_genomes", "results/{screen}/evaluation/{genome}/metrics.tsv"
         ),
@@ -18,6 +18,9 @@ rule render_report:
         contigs=for_genomes("used_genomes", "results/genomes/{genome}/contigs.tsv"),
         summaries=for_genomes("used_genomes", "results/genomes/{genome}/summary.json"),
         splits=for_genomes("used_genomes", "results/{screen}/split/{genome}.tsv"),
+        leakage=for_genomes(
+            "evaluated_genomes", "results/{screen}/leakage/{genome}.summary.json"
+        ),
         windows="results/{screen}/windows/summary.json",
     output:
         report=report(
@@ -29,7 +32,7 @@ rule render_report:
         ),
         figures=report(
             directory("results/{screen}/figures"),
-            patterns=["{figure}.png"],
+            patterns=["{figure}.svg"],
             caption="../report/figures.rst",
             category="{screen}",
             subcategory="Figures",

@@ -59,7 +59,6 @@ rule split_genome:
     params:
         code=digest("split_genome.py"),
         rule=split_options,
-        sites=lambda wildcards, input: option("--sites", [input.sites]) if input.sites else "",
         regions=regions,
         guard=lambda wildcards: screen_of(wildcards).architecture.context,
         resolution=resolution,
@@ -69,7 +68,7 @@ rule split_genome:
         "python {input.source[0]:q} --genome {wildcards.genome}"
         " --genome-folder results/genomes/{wildcards.genome} --regions {params.regions:q}"
         " {params.rule} --guard {params.guard} --resolution {params.resolution}"
-        " {params.sites} --output {output.split:q} --summary {output.summary:q}"
+        " --output {output.split:q} --summary {output.summary:q}"
         " > {log:q} 2>&1"
 
 

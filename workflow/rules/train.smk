@@ -23,7 +23,6 @@ rule sample_windows:
         code=digest("sample_windows.py"),
         data=training_data,
         settings=setting("sampling"),
-        classes=setting("classes"),
         resolution=resolution,
         context=lambda wildcards: screen_of(wildcards).architecture.context,
         seed=setting("seed"),
@@ -31,7 +30,7 @@ rule sample_windows:
         "Sampling training windows for screen {wildcards.screen}"
     shell:
         "python {input.source[0]:q} {params.data} --settings {params.settings:q}"
-        " --classes {params.classes:q} --resolution {params.resolution}"
+        " --resolution {params.resolution}"
         " --context {params.context} --seed {params.seed} --output {output.windows:q}"
         " --summary {output.summary:q} > {log:q} 2>&1"
 
@@ -91,17 +90,24 @@ rule train_model:
     params:
         code=digest("train_model.py"),
         data=training_data,
-        settings=network_settings,
+        model=setting("model"),
+        training=setting("training"),
         classes=setting("classes"),
         labels=setting("labels"),
+        reverse_complement=setting("reverse_complement"),
+        ignore_margin=setting("ignore_margin"),
+        checkpoint="results/{screen}/checkpoint/base-round0-seed{seed}",
         device=PLAN.settings["device"],
         folder=subpath(output.model, parent=True),
     message:
         "Training the network of screen {wildcards.screen} on {threads} threads"
     shell:
         "python {input.source[0]:q} --windows {input.windows:q} {params.data}"
-        " --settings {params.settings:q} --classes {params.classes:q}"
-        " --labels {params.labels} --seed {wildcards.seed} --device {params.device}"
+        " --model {params.model:q} --training {params.training:q}"
+        " --classes {params.classes:q} --labels {params.labels}"
+        " --reverse-complement {params.reverse_complement}"
+        " --ignore-margin {params.ignore_margin} --seed {wildcards.seed}"
+        " --device {params.device} --checkpoint {params.checkpoint:q}"
         " --threads {threads} --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
@@ -115,6 +121,7 @@ rule fit_baseline:
             "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
         ),
         splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+        motifs=motif_file,
     output:
         weights="results/{screen}/baselines/{baseline}/training/base/round0/seed{seed}/model.safetensors",
         model="results/{screen}/baselines/{baseline}/training/base/round0/seed{seed}/model.json",
@@ -132,7 +139,11 @@ rule fit_baseline:
     params:
         code=digest("fit_baseline.py"),
         data=training_data,
-        settings=setting("baselines", "{baseline}"),
+        settings=baseline_settings,
+        motifs=lambda wildcards, input: (
+            option("--motifs", [input.motifs]) if input.motifs else ""
+        ),
+        ignore_margin=setting("ignore_margin"),
         classes=setting("classes"),
         labels=setting("labels"),
         resolution=resolution,
@@ -141,8 +152,9 @@ rule fit_baseline:
         "Fitting baseline {wildcards.baseline} of screen {wildcards.screen}"
     shell:
         "python {input.source[0]:q} --method {wildcards.baseline} {params.data}"
-        " --settings {params.settings:q} --classes {params.classes:q}"
+        " {params.motifs} --settings {params.settings:q} --classes {params.classes:q}"
         " --labels {params.labels} --resolution {params.resolution} --seed {wildcards.seed}"
+        " --ignore-margin {params.ignore_margin} --threads {threads}"
         " --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
@@ -178,6 +190,8 @@ rule calibrate_model:
         data=training_data,
         settings=setting("calibration"),
         classes=setting("classes"),
+        labels=setting("labels"),
+        ignore_margin=setting("ignore_margin"),
         device=PLAN.settings["device"],
         training=subpath(input.model, parent=True),
         folder=subpath(output.model, parent=True),
@@ -186,5 +200,6 @@ rule calibrate_model:
     shell:
         "python {input.source[0]:q} --model {params.training:q} {params.data}"
         " --settings {params.settings:q} --classes {params.classes:q}"
+        " --labels {params.labels} --ignore-margin {params.ignore_margin}"
         " --device {params.device} --threads {threads} --output-dir {params.folder:q}"
         " > {log:q} 2>&1"
