@@ -1,0 +1,54 @@
+# genomesieve: `make demo` runs the main job on the embedded data, `make test` runs every test.
+PYTHON ?= python3
+CORES ?= 2
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+STAMP := $(VENV)/.installed
+# Scripts are called as `python`: the one of the environment comes first.
+export PATH := $(BIN):$(PATH)
+
+.PHONY: help setup bedtools demo test lint clean
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  CORES=n  how many cores make demo may use (default 2)"
+
+setup: bedtools $(STAMP) ## Make the environment (.venv) with pinned requirements
+
+$(STAMP): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
+		{ echo "error: Python 3.11 or 3.12 is needed; found `$(PYTHON) --version 2>&1`." \
+		"Call make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+bedtools:
+	@command -v bedtools > /dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+			echo "installing bedtools"; \
+			apt-get update -qq && apt-get install -y -qq bedtools > /dev/null; \
+		else \
+			echo "error: bedtools is missing. Install it, for example with" \
+			"'sudo apt-get install bedtools' or 'conda install -c bioconda bedtools'"; exit 1; \
+		fi; }
+
+demo: setup ## Learn splice sites of Arabidopsis, screen two relatives, write the report
+	@snakemake --cores $(CORES)
+	@if [ ! -f results/report.zip ] || [ results/splice/report.html -nt results/report.zip ]; then \
+		snakemake --report results/report.zip; fi
+	@python scripts/summarise_run.py --results results/splice
+
+lint: setup ## Check style of code and workflow
+	@ruff check scripts tests
+	@ruff format --check --quiet scripts tests
+	@snakefmt --check Snakefile workflow
+	@snakemake --lint
+
+test: lint ## Run every linter and every test
+	@python -m pytest tests
+
+clean: ## Remove results, logs and fetched data (not the environment)
+	rm -rf results resources logs benchmark_logs
