@@ -48,7 +48,7 @@ def read_histograms(path: str | os.PathLike) -> Histograms:
     """
     path = existing_file(path, "score histograms")
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as content:
             arrays = {name: content[name] for name in ("total", "floor", *BLOCK_COLUMNS)}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"score histograms {path} cannot be read: {error}") from error

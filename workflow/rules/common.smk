@@ -204,6 +204,23 @@ def training_data(wildcards):
     return " ".join(texts)
 
 
+def label_classes(wildcards):
+    """Return the classes as JSON, without what matters for calls alone and not for labels."""
+    classes = screen_of(wildcards).settings["classes"].items()
+    kept = ("stranded", "site")
+    return json.dumps({name: {key: item[key] for key in kept} for name, item in classes})
+
+
+def evaluation_settings(wildcards):
+    """Return how scans are evaluated, as JSON: what calibration assumed holds there too."""
+    settings = screen_of(wildcards).settings
+    shared = {
+        "ignore_margin": settings["ignore_margin"],
+        "precision_targets": settings["calibration"]["precision_targets"],
+    }
+    return json.dumps(settings["evaluation"] | shared)
+
+
 def regions(wildcards):
     """Return the regions of a job's genome, as JSON."""
     return json.dumps(genome_of(wildcards).regions)
@@ -227,9 +244,9 @@ def track_rows(wildcards):
     return json.dumps(screen_of(wildcards).tracks[wildcards.genome])
 
 
-def sites_if_labelled(wildcards):
-    """Return the sites of a genome, if any are known."""
-    known = wildcards.genome in screen_of(wildcards).labelled_genomes
+def sites_to_split(wildcards):
+    """Return the sites of a genome that is split; genomes that are only scanned need none."""
+    known = wildcards.genome in screen_of(wildcards).train_genomes
     return (
         f"results/{wildcards.screen}/sites/{wildcards.genome}.parquet" if known else []
     )

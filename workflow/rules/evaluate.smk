@@ -43,7 +43,7 @@ rule evaluate_scan:
         code=digest("evaluate_scan.py"),
         scans=model_options("--scan", "{road}/scan/{genome}"),
         models=model_options("--model", "{road}/model"),
-        settings=setting("evaluation"),
+        settings=evaluation_settings,
         folder=subpath(output.metrics, parent=True),
     message:
         "Evaluating the scans of {wildcards.genome} in screen {wildcards.screen}"

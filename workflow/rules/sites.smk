@@ -22,7 +22,7 @@ rule extract_sites:
         code=digest("extract_sites.py"),
         files=annotation_options,
         tracks=track_rows,
-        classes=setting("classes"),
+        classes=label_classes,
         regions=regions,
         resolution=resolution,
         labels=setting("labels"),
@@ -44,7 +44,7 @@ rule split_genome:
     input:
         source=source("split_genome.py"),
         contigs="results/genomes/{genome}/contigs.tsv",
-        sites=sites_if_labelled,
+        sites=sites_to_split,
     output:
         split="results/{screen}/split/{genome}.tsv",
         summary="results/{screen}/split/{genome}.summary.json",

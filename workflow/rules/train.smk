@@ -92,7 +92,7 @@ rule train_model:
         data=training_data,
         model=setting("model"),
         training=setting("training"),
-        classes=setting("classes"),
+        classes=label_classes,
         labels=setting("labels"),
         reverse_complement=setting("reverse_complement"),
         ignore_margin=setting("ignore_margin"),
@@ -144,7 +144,7 @@ rule fit_baseline:
             option("--motifs", [input.motifs]) if input.motifs else ""
         ),
         ignore_margin=setting("ignore_margin"),
-        classes=setting("classes"),
+        classes=label_classes,
         labels=setting("labels"),
         resolution=resolution,
         folder=subpath(output.model, parent=True),

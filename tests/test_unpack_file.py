@@ -1,0 +1,47 @@
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+import unpack_file
+
+
+@pytest.fixture
+def wheel(tmp_path):
+    path = tmp_path / "a.whl"
+    with zipfile.ZipFile(path, "w") as handle:
+        handle.writestr("a/data/x.txt", "content")
+        handle.writestr("a/one/twice.txt", "1")
+        handle.writestr("a/two/twice.txt", "2")
+    return path
+
+
+def run(wheel, member):
+    output = wheel.parent / "out.txt"
+    code = unpack_file.main(["--wheel", str(wheel), "--member", member, "--output", str(output)])
+    assert output.exists() == (code == 0)
+    return code
+
+
+def test_member_is_found_by_name(wheel):
+    assert run(wheel, "x.txt") == 0
+    assert (wheel.parent / "out.txt").read_text() == "content"
+
+
+@pytest.mark.parametrize(("member", "count"), [("none.txt", 0), ("twice.txt", 2)])
+def test_name_must_be_unique(wheel, capsys, member, count):
+    assert run(wheel, member) == 1
+    assert f"holds {count} files" in capsys.readouterr().err
+
+
+def test_damaged_wheel_is_named(wheel, capsys):
+    wheel.write_bytes(wheel.read_bytes()[:50])
+    assert run(wheel, "x.txt") == 1
+    assert "damaged" in capsys.readouterr().err
+
+
+def test_runs_as_a_program(repository):
+    script = repository / "scripts" / "unpack_file.py"
+    done = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and "--member" in done.stdout
