@@ -1,0 +1,87 @@
+import copy
+
+import pytest
+import yaml
+
+from genomesieve.configuration import resolve_plan
+from genomesieve.errors import InputError
+
+
+@pytest.fixture
+def schemas(repository):
+    folder = repository / "workflow" / "schemas"
+    names = ("config", "genomes", "tracks")
+    return [yaml.safe_load((folder / f"{name}.schema.yaml").read_text()) for name in names]
+
+
+@pytest.fixture
+def demo(repository, monkeypatch):
+    monkeypatch.chdir(repository)
+    return yaml.safe_load((repository / "config" / "config.yaml").read_text())
+
+
+def test_demo_resolves(demo, schemas):
+    plan = resolve_plan(demo, *schemas)
+    screen = plan.screens["splice"]
+    assert screen.labelled_genomes == ("athaliana", "aarenosa")
+    assert screen.evaluated_genomes == ("athaliana", "aarenosa")
+    assert screen.bigwigs == ["donor.plus.bw", "donor.minus.bw"] + [
+        "acceptor.plus.bw",
+        "acceptor.minus.bw",
+    ]
+    assert screen.scan_parts("athaliana") == ["test"]
+    assert screen.scan_parts("alyrata") == ["screen"]
+    assert [group.keep_scores for group in plan.scan_groups] == [True, False]
+
+
+def change(demo, path, value):
+    """Return the demo with the value at a dotted path replaced (or removed, for None)."""
+    changed = copy.deepcopy(demo)
+    *folders, last = path.split(".")
+    place = changed
+    for name in folders:
+        place = place[name]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("screens.splice.lables", "exclusive", "did you mean 'labels'"),
+        ("screens.splice.labels", "exclusve", "did you mean 'exclusive'"),
+        ("screens.splice.labels", None, "lacks the key 'labels'"),
+        ("screens.splice.seed", "zero", "expected integer"),
+        ("screens.splice.train_genomes", ["atalian"], "did you mean 'athaliana'"),
+        ("screens.splice.train_genomes", ["alyrata"], "neither an annotation nor a track"),
+        ("screens.splice.scan_parts", ["tset"], "did you mean 'test'"),
+        ("screens.splice.model.kernal", 3, "did you mean 'kernel'"),
+        ("screens.splice.calibration.operating", 0.33, "expected one of precision_targets"),
+        ("screens.splice.split.athaliana", {}, "needs either contigs or fractions"),
+        ("screens.splice.classes.donor.stranded", False, "mixes stranded and unstranded"),
+        ("screens.splice.classes.ctcf", {"stranded": True}, "classes.ctcf has no sites"),
+        ("genomes", "nowhere.tsv", "nowhere.tsv"),
+    ],
+)
+def test_mistakes_are_named_in_one_line(demo, schemas, path, value, message):
+    with pytest.raises(InputError, match=message) as error:
+        resolve_plan(change(demo, path, value), *schemas)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("a\tx.fa\na\ty.fa\n", "line 3: genome a stands in line 2 already"),
+        ("a b\tx.fa\n", "expected text that matches"),
+        ("a\tx.fa\textra\n", "more cells than the header"),
+    ],
+)
+def test_bad_sheets_are_named(demo, schemas, tmp_path, rows, message):
+    sheet = tmp_path / "genomes.tsv"
+    sheet.write_text("genome\tfasta\n" + rows)
+    with pytest.raises(InputError, match=message):
+        resolve_plan(change(demo, "genomes", str(sheet)), *schemas)
