@@ -78,8 +78,9 @@ def _at_recall(
     """Return precision and false positives at the highest threshold that reaches `recall`."""
     levels = np.atleast_1d(np.asarray(recall, dtype=np.float64))
     codes = positives.shape[-1]
-    true = np.cumsum(positives[..., ::-1], axis=-1).reshape(-1, codes)
-    false = np.cumsum(negatives[..., ::-1], axis=-1).reshape(-1, codes)
+    rows = int(np.prod(positives.shape[:-1]))
+    true = np.cumsum(positives[..., ::-1], axis=-1).reshape(rows, codes)
+    false = np.cumsum(negatives[..., ::-1], axis=-1).reshape(rows, codes)
     precision = np.full((len(true), len(levels)), np.nan)
     mistakes = np.full((len(true), len(levels)), np.nan)
     for row, (hits, wrong) in enumerate(zip(true, false)):
