@@ -51,14 +51,9 @@ def training_line(model: dict) -> str:
 
 def scan_line(summary: dict) -> str:
     """Say what was screened and how many calls there are."""
-    calls = summary["calls"]
-    counts = {
-        name: item["calls"] if isinstance(item, dict) else item for name, item in calls.items()
-    }
-    listed = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-    megabases = summary["bins"] * summary.get("resolution", 1) / 1e6
+    listed = ", ".join(f"{item['calls']:,} {name}" for name, item in summary["classes"].items())
     return (
-        f"screened  {summary['genome']} ({','.join(summary['parts'])}, {megabases:.1f} Mb, "
+        f"screened  {summary['genome']} ({summary['bases'] / 1e6:.1f} Mb, "
         f"{summary['strands']} strand(s)): {listed} calls"
     )
 
