@@ -98,7 +98,7 @@ def calibrate(arguments: argparse.Namespace) -> None:
         bins = sum(part.layout.bins for part in parts) * bundle.strands
     bundle.scan_plan = scanner.plan.to_dict()
     bundle.calibration = {
-        "genome": ", ".join(name for name, _ in arguments.genome),
+        "genomes": [name for name, _ in arguments.genome],
         "bins": bins,
         "blocks": sum(len(part.layout.blocks) for part in parts),
         "settings": settings,

@@ -562,6 +562,30 @@ def ordered(tables: list[pd.DataFrame], first: list[str]) -> pd.DataFrame:
     return joined[[*first, *(name for name in joined.columns if name not in first)]]
 
 
+def prevalence_remarks(network: ScannedModel, metrics: pd.DataFrame, subject: Subject) -> list[str]:
+    """Say, per class, how far a different prevalence alone would move the promised precision."""
+    mine = metrics[
+        (metrics["model"] == network.name)
+        & (metrics["metric"] == "prevalence")
+        & (metrics["universe"] == subject.part)
+    ].set_index("class")["value"]
+    remarks = []
+    for name in subject.classes:
+        calibration = network.model["calibration"]["classes"][name]
+        before, here = calibration["prevalence"], float(mine[name])
+        promised = operating_threshold(calibration)["precision"]
+        if not (0 < promised < 1 and 0 < here < 1):
+            continue
+        odds = promised / (1 - promised) * (here / (1 - here)) / (before / (1 - before))
+        remarks.append(
+            f"{name}: one site in {1 / here:,.0f} positions here against one in {1 / before:,.0f} "
+            f"where the model was calibrated. That alone would move the precision from "
+            f"{promised:.2f} to {odds / (1 + odds):.2f}; what is found beyond it comes from scores "
+            "that differ or sites that are not annotated."
+        )
+    return remarks
+
+
 def describe(
     subject: Subject,
     scanned: list[ScannedModel],
@@ -586,6 +610,7 @@ def describe(
             "Probabilities, fdr and promises hold if prevalence and score distributions carry over "
             f"from {', '.join(calibrated_on)}."
         )
+    remarks += prevalence_remarks(scanned[0], metrics, subject)
     by_class = subject.labels.sites["class_index"].to_numpy()
     return json_safe(
         {

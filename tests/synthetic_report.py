@@ -77,7 +77,7 @@ def _write_model(folder: Path, name: str, reached: bool) -> None:
         "format": 1, "name": name, "classes": CLASSES, "stranded": [True, True], "resolution": 1,
         "context": 200, "versions": {"torch": "2.13.0"},
         "calibration": {
-            "genome": "thaliana", "bins": 10**6, "classes": dict.fromkeys(CLASSES, one),
+            "genomes": ["thaliana"], "bins": 10**6, "classes": dict.fromkeys(CLASSES, one),
         },
     }  # fmt: skip
     (folder / "model.json").write_text(json.dumps(facts))

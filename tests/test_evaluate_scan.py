@@ -64,10 +64,10 @@ def truth(scan, index: int, strand: int, leaked: bool = True):
     positive[bins[bins >= 0]] = True
     universe[:] = scan.scores["dilated"][strand, index] > 0
     contig, start = scan.layout.positions_of(np.arange(scan.layout.bins))
-    for row in pd.read_parquet(scan.intervals).itertuples():
+    intervals = pd.read_parquet(scan.intervals)
+    for row in intervals[intervals["class"].isin(["", name])].itertuples():
         inside = (contig == rows[row.contig]) & (start >= row.start) & (start < row.end)
-        if row._5 in ("", name) if hasattr(row, "_5") else True:
-            universe[inside & (~positive if row.role == "ignore" else True)] = False
+        universe[inside & (~positive if row.role == "ignore" else True)] = False
     if not leaked:
         universe[bins[(bins >= 0) & sites["leaked"].to_numpy()]] = False
     return positive, universe

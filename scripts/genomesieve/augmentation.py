@@ -13,8 +13,8 @@ def add_reverse_complements(
     """Add the minus-strand twins of windows, each right after its window.
 
     Stranded classes: every window of every part gets one; it is the minus strand's own data, not an
-    augmentation. Unstranded classes: with `augment`, windows of the training part get one, marked as
-    augmented; a model that averages over both strands or ties its weights needs none.
+    augmentation. Unstranded classes: with `augment`, windows of the training part get one, marked
+    as augmented; a model that averages over both strands or ties its weights needs none.
 
     Parameters
     ----------

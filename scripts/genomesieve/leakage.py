@@ -25,7 +25,7 @@ _BASES_AT_ONCE = 2_000_000
 
 
 def canonical_kmers(codes: np.ndarray, k: int, alphabet: Alphabet) -> np.ndarray:
-    """Number the k-mers of sequences, the same for a k-mer and its reverse complement.
+    """Turn the k-mers of sequences into numbers, the same for a k-mer and its reverse complement.
 
     Parameters
     ----------

@@ -167,9 +167,8 @@ class Screen:
     @property
     def calibration_genome(self) -> str:
         """Genome on which probabilities and thresholds were calibrated."""
-        return str(
-            (self.network.facts.get("calibration") or {}).get("genome") or "the calibration genome"
-        )
+        named = (self.network.facts.get("calibration") or {}).get("genomes")
+        return ", ".join(named) if named else "the calibration genome"
 
     def pairs(self) -> list[tuple[GenomeResults, str]]:
         """Return every evaluated genome with every class."""

@@ -208,7 +208,9 @@ def label_classes(wildcards):
     """Return the classes as JSON, without what matters for calls alone and not for labels."""
     classes = screen_of(wildcards).settings["classes"].items()
     kept = ("stranded", "site")
-    return json.dumps({name: {key: item[key] for key in kept} for name, item in classes})
+    return json.dumps(
+        {name: {key: item[key] for key in kept} for name, item in classes}
+    )
 
 
 def evaluation_settings(wildcards):
@@ -258,7 +260,7 @@ def split_options(wildcards, input):
     if wildcards.genome not in screen.train_genomes:
         return "--screen-only --settings {}"
     how = json.dumps(screen.settings["split"][wildcards.genome])
-    return option("--settings", [how]) + " " + option("--sites", [input.sites])
+    return " ".join([option("--settings", [how]), option("--sites", [input.sites])])
 
 
 def leakage_options(wildcards):
@@ -266,7 +268,9 @@ def leakage_options(wildcards):
     screen = screen_of(wildcards)
     folders = named("--train", "results/genomes/{genome}", screen.train_genomes, screen)
     splits = "results/{screen}/split/{genome}.tsv"
-    return folders + " " + named("--train-split", splits, screen.train_genomes, screen)
+    return " ".join(
+        [folders, named("--train-split", splits, screen.train_genomes, screen)]
+    )
 
 
 def motif_file(wildcards):
@@ -330,19 +334,22 @@ def report_settings(wildcards):
 def report_data(wildcards):
     """Write the options that name everything a report is made from."""
     screen = screen_of(wildcards)
-    root = "results/{screen}"
     every, known = screen.used_genomes, screen.labelled_genomes
     options = [
         ("--genome-folder", "results/genomes/{genome}", every),
         ("--genome-summary", "results/genomes/{genome}/summary.json", every),
-        ("--split", root + "/split/{genome}.tsv", every),
-        ("--split-summary", root + "/split/{genome}.summary.json", every),
-        ("--sites-summary", root + "/sites/{genome}.summary.json", known),
-        ("--scan", root + "/scan/{genome}", screen.scan_genomes),
-        ("--evaluation", root + "/evaluation/{genome}", screen.evaluated_genomes),
+        ("--split", "results/{screen}/split/{genome}.tsv", every),
+        ("--split-summary", "results/{screen}/split/{genome}.summary.json", every),
+        ("--sites-summary", "results/{screen}/sites/{genome}.summary.json", known),
+        ("--scan", "results/{screen}/scan/{genome}", screen.scan_genomes),
+        (
+            "--evaluation",
+            "results/{screen}/evaluation/{genome}",
+            screen.evaluated_genomes,
+        ),
         (
             "--leakage-summary",
-            root + "/leakage/{genome}.summary.json",
+            "results/{screen}/leakage/{genome}.summary.json",
             screen.evaluated_genomes,
         ),
     ]
