@@ -117,3 +117,21 @@ def test_small_runs_of_both_halves(repository, pythons, tmp_path):
         *("--output-dir", tmp_path / "model"),
     )
     assert (tmp_path / "model" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("name", ["genome", "torch", "report"])
+def test_pins_equal_the_requirements(repository, name):
+    content = yaml.safe_load((repository / "envs" / f"{name}.yaml").read_text())
+    assert content["channels"] == ["conda-forge", "bioconda", "nodefaults"]
+    pins = {}
+    for line in (repository / "requirements.txt").read_text().splitlines():
+        if "==" in line and not line.startswith("#"):
+            requirement = Requirement(line)
+            pins[requirement.name.lower()] = str(requirement.specifier).removeprefix("==")
+    checked = 0
+    for item in content["dependencies"]:
+        package, _, version = (part.strip() for part in item.partition("="))
+        if version and package not in NOT_PYTHON:
+            assert pins[PIP_NAMES.get(package, package)] == version, package
+            checked += 1
+    assert checked >= 5
