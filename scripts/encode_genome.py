@@ -12,11 +12,9 @@ The file is read once, in blocks; memory does not grow with the length of the ge
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import logging
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +24,7 @@ import pyarrow.parquet as pq
 from genomesieve.alphabet import DNA
 from genomesieve.command_line import make_parser, run_script
 from genomesieve.fasta import FastaTotals, encode_fasta
-from genomesieve.files import whole_file, write_json, write_table
+from genomesieve.files import whole_files, write_json, write_table
 
 logger = logging.getLogger(__name__)
 
@@ -97,13 +95,6 @@ class SoftmaskFile:
         if self._waiting:
             self._writer.write_table(pa.concat_tables(self._waiting))
             self._waiting = []
-
-
-@contextlib.contextmanager
-def whole_files(*paths: Path) -> Iterator[list[Path]]:
-    """Yield temporary paths that all take their names when the block succeeds, or none does."""
-    with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(whole_file(path)) for path in paths]
 
 
 def encode(fasta: Path, codes_path: Path, softmask_path: Path) -> tuple[FastaTotals, str]:

@@ -14,32 +14,33 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pybedtools
 
-from genomesieve.annotation import (
-    check_transcripts,
-    is_gff3,
-    list_introns,
-    read_features,
-    sites_of_kind,
-)
+from genomesieve.annotation import is_gff3, read_annotation
 from genomesieve.command_line import json_value, make_parser, run_script
+from genomesieve.consensus import codon_shares, gc_share, intron_ends
 from genomesieve.contig_names import read_aliases, require_shared_names
 from genomesieve.errors import InputError
-from genomesieve.files import existing_file, write_json, write_table
+from genomesieve.files import existing_file, whole_files, write_json, write_table
 from genomesieve.genome import EncodedGenome
+from genomesieve.intervals import merge_intervals, positions_inside, surroundings
 from genomesieve.peaks import anchor_positions, read_intervals
 from genomesieve.regions import parse_regions
+from genomesieve.transcripts import check_transcripts, list_introns, sites_of_kind
 
 logger = logging.getLogger(__name__)
 
 SITE_COLUMNS = ["contig", "position", "start", "end", "strand", "class", "track", "batch"]
+SITE_KEY = ["contig", "position", "strand", "class"]
 INTERVAL_COLUMNS = ["contig", "start", "end", "role", "class", "track"]
 COLUMN = "column:"
+ROLES = ("site", "ignore", "exclude", "universe")
+GC_FLANK = 100
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -95,100 +96,142 @@ class Extraction:
         self.dropped: Counter[str] = Counter()
         self.facts: dict = {}
 
-    def add_annotation(self, path: Path, track: str, batch: str, min_intron: int) -> None:
-        """Take the classes with a `site` from an annotation."""
-        features, trans_spliced = read_features(existing_file(path, "annotation"))
+    def add_annotation(
+        self, path: Path, track: dict, gff3: bool, min_intron: int, names: Sequence[str]
+    ) -> None:
+        """Take the sites of some classes, those with a `site`, from an annotation."""
+        annotation = read_annotation(existing_file(path, "annotation"), gff3)
+        features = annotation.features
         features = features.assign(contig=features["contig"].replace(self.aliases))
         require_shared_names(features["contig"], self.lengths, path)
+        for reason, count in annotation.skipped.items():
+            self._drop(reason, count)
         known = features["contig"].isin(self.lengths)
         self._drop("annotation row on a contig that the FASTA lacks", int((~known).sum()))
-        self._drop("annotation row of a trans-spliced transcript", trans_spliced)
-        features, transcripts = check_transcripts(features[known], path)
-        self._check_ends(features, path)
-        introns = list_introns(features)
-        short = (introns["end"] - introns["start"] < min_intron).to_numpy()
-        self._drop(f"intron shorter than {min_intron} bp", int(short.sum()))
-        introns = introns[~short]
+        features = self._inside_contigs(features[known], annotation.circular, path)
+        features, transcripts = check_transcripts(features, path)
+        annotation = replace(annotation, features=features)
+        introns = self._splice_introns(features, min_intron)
         self.facts |= {"transcripts": transcripts, "introns": len(introns)}
         self.facts |= intron_ends(self.genome, introns)
-        for name, item in self.classes.items():
-            if item.get("site"):
-                found = sites_of_kind(features, introns, item["site"], is_gff3(path))
-                found = found.assign(
-                    start=found["position"],
-                    end=found["position"] + 1,
-                    track=track,
-                    batch=batch,
-                    **{"class": name},
-                )
-                self.sites.append(found[SITE_COLUMNS])
+        for name in names:
+            kind = self.classes[name]["site"]
+            found, dropped = sites_of_kind(annotation, introns, kind)
+            for reason, count in dropped.items():
+                self._drop(f"{reason} ({name})", count)
+            self.facts |= codon_shares(self.genome, found, kind)
+            self._add_sites(
+                found.assign(start=found["position"], end=found["position"] + 1, **{"class": name}),
+                track,
+            )
 
-    def _check_ends(self, features: pd.DataFrame, path: Path) -> None:
-        """Raise InputError for a feature beyond its contig."""
+    def _splice_introns(self, features: pd.DataFrame, min_intron: int) -> pd.DataFrame:
+        """Return the introns that a spliceosome removes; count the other ones."""
+        transfer = features["transfer_rna"].to_numpy(bool)
+        self._drop("intron of a tRNA", len(list_introns(features[transfer])))
+        introns = list_introns(features[~transfer])
+        short = (introns["end"] - introns["start"] < min_intron).to_numpy()
+        self._drop(f"intron shorter than {min_intron} bp", int(short.sum()))
+        return introns[~short]
+
+    def _inside_contigs(
+        self, features: pd.DataFrame, circular: set[str], path: Path
+    ) -> pd.DataFrame:
+        """Drop features across the origin of circular contigs; others beyond are an error."""
         beyond = features["end"].to_numpy() > features["contig"].map(self.lengths).to_numpy()
-        if beyond.any():
-            row = features.iloc[int(np.argmax(beyond))]
+        circular = {self.aliases.get(name, name) for name in circular}
+        across = beyond & features["contig"].isin(circular).to_numpy()
+        self._drop("annotation row across the origin of a circular contig", int(across.sum()))
+        if (beyond & ~across).any():
+            row = features.iloc[int(np.argmax(beyond & ~across))]
             raise InputError(
                 f"{path} line {row['line']}: end {row['end']} lies beyond contig {row['contig']}; "
                 f"expected at most {self.lengths[row['contig']]} (another assembly?)"
             )
+        return features[~across]
+
+    def _add_sites(self, found: pd.DataFrame, track: dict) -> None:
+        """Keep sites of a track; those of classes without a strand lose theirs."""
+        stranded = found["class"].map(
+            {name: bool(item.get("stranded")) for name, item in self.classes.items()}
+        )
+        strand = np.where(stranded.astype(bool), found["strand"], ".")
+        found = found.assign(strand=strand, track=track["track"], batch=track.get("batch", ""))
+        self.sites.append(found[SITE_COLUMNS])
 
     def add_track(self, row: dict, min_intron: int) -> None:
         """Take sites or intervals from a row of the sheet of tracks."""
+        self._check_track(row)
         path = existing_file(row["file"], f"file of track {row['track']}")
         kind = track_format(row, path)
+        name = row.get("class", "")
         if kind in ("gtf", "gff3"):
             if row["role"] != "site":
                 raise InputError(
                     f"track {row['track']}: role {row['role']} needs BED; found {kind}"
                 )
-            self.add_annotation(path, row["track"], row.get("batch", ""), min_intron)
+            if not self.classes.get(name, {}).get("site"):
+                raise InputError(
+                    f"track {row['track']}: class {name!r} names no `site` to take from an "
+                    f"annotation; expected one of {', '.join(with_site(self.classes)) or 'none'}"
+                )
+            self.add_annotation(path, row, kind == "gff3", min_intron, [name])
             return
-        intervals = read_intervals(path, self.lengths, self.aliases)
+        narrow_peak = kind == "narrowPeak"
+        intervals = read_intervals(path, self.lengths, self.aliases, narrow_peak)
         if row["role"] == "site":
-            self._add_site_track(row, path, intervals, kind == "narrowPeak")
+            self._add_site_track(row, path, intervals, narrow_peak)
             return
-        merged = merged_intervals(intervals)
-        name = row.get("class", "")
+        merged = merge_intervals(intervals)
         self.intervals.append(
             merged.assign(role=row["role"], track=row["track"], **{"class": name})
         )
 
+    def _check_track(self, row: dict) -> None:
+        """Refuse a track with an unknown role or class."""
+        name = row.get("class", "")
+        if row["role"] not in ROLES:
+            raise InputError(
+                f"track {row['track']}: role {row['role']!r}; expected one of {', '.join(ROLES)}"
+            )
+        allowed = [*self.classes, "column:4"] if row["role"] == "site" else [*self.classes, ""]
+        if name not in allowed:
+            raise InputError(
+                f"track {row['track']}: class {name!r}; expected one of "
+                f"{', '.join(item or 'nothing' for item in allowed)}"
+            )
+
     def _add_site_track(
         self, row: dict, path: Path, intervals: pd.DataFrame, narrow_peak: bool
     ) -> None:
+        """Take sites from the rows of a track."""
         name, fixed = row["class"], row.get("strand", "")
         if name.startswith(COLUMN):
-            if name != "column:4":
-                raise InputError(f"track {row['track']}: class {name!r}; expected column:4")
-            names = intervals["name"]
-            other = ~names.isin(list(self.classes))
+            other = ~intervals["name"].isin(list(self.classes))
             self._drop("track row of a class that the screen has not", int(other.sum()))
             intervals = intervals[~other]
-        intervals = intervals.assign(
-            **{"class": intervals["name"] if name.startswith(COLUMN) else name}
-        )
+        classes = intervals["name"] if name.startswith(COLUMN) else name
+        intervals = intervals.assign(**{"class": classes})
         if fixed in ("+", "-", "."):
             intervals = intervals.assign(strand=fixed)
-        stranded = intervals["class"].map(
-            {key: bool(item.get("stranded")) for key, item in self.classes.items()}
-        )
-        blind = (stranded.astype(bool) & (intervals["strand"] == ".")).to_numpy()
+        self._check_strands(path, intervals)
+        if narrow_peak and row.get("anchor", "") in ("", "summit"):
+            self.facts["peaks_without_summit"] = self.facts.get("peaks_without_summit", 0) + int(
+                (intervals["summit"] < 0).sum()
+            )
+        position = anchor_positions(intervals, row.get("anchor", ""), narrow_peak)
+        self._add_sites(intervals.assign(position=position), row)
+
+    def _check_strands(self, path: Path, intervals: pd.DataFrame) -> None:
+        """Refuse rows without a strand where the class has one."""
+        stranded = [name for name, item in self.classes.items() if item.get("stranded")]
+        blind = intervals["class"].isin(stranded) & (intervals["strand"] == ".")
         if blind.any():
-            first = intervals.iloc[int(np.argmax(blind))]
+            first = intervals[blind].iloc[0]
             raise InputError(
                 f"{path} line {first['line']}: no strand, but class {first['class']} is stranded; "
                 "expected + or - in column 6, or a `strand` for the track"
             )
-        # A class without a strand has sites on both; where its rows say one, that is set aside.
-        strand = np.where(stranded.astype(bool), intervals["strand"], ".")
-        found = intervals.assign(
-            strand=strand,
-            position=anchor_positions(intervals, row.get("anchor", ""), narrow_peak),
-            track=row["track"],
-            batch=row.get("batch", ""),
-        )
-        self.sites.append(found[SITE_COLUMNS])
 
     def _drop(self, reason: str, count: int) -> None:
         """Count what is left out."""
@@ -201,9 +244,10 @@ class Extraction:
         order = {name: row for row, name in enumerate(self.lengths)}
         sites = sites.assign(order=sites["contig"].map(order))
         sites = sites.sort_values(["order", "position", "class", "strand"], kind="stable")
-        key = ["contig", "position", "strand", "class"]
-        copies = sites.duplicated(key).to_numpy()
+        copies = sites.duplicated(SITE_KEY).to_numpy()
         self._drop("site named more than once", int(copies.sum()))
+        same = sites.groupby(SITE_KEY)
+        sites = sites.assign(start=same["start"].transform("min"), end=same["end"].transform("max"))
         sites = sites[~copies]
         inside = positions_inside(sites, regions)
         self._drop("site outside the regions", int((~inside).sum()))
@@ -243,71 +287,73 @@ def track_format(row: dict, path: Path) -> str:
     return "gff3" if ".gff" in names else "bed"
 
 
-def merged_intervals(intervals: pd.DataFrame) -> pd.DataFrame:
-    """Sort and merge intervals (bedtools); columns contig, start, end."""
-    if intervals.empty:
-        return intervals[["contig", "start", "end"]]
-    tool = pybedtools.BedTool.from_dataframe(intervals[["contig", "start", "end"]])
-    merged = tool.sort().merge()
-    return pd.DataFrame(
-        [(item.chrom, item.start, item.end) for item in merged], columns=["contig", "start", "end"]
-    )
-
-
-def positions_inside(sites: pd.DataFrame, regions: pd.DataFrame) -> np.ndarray:
-    """Tell which sites lie in some intervals (bedtools intersect)."""
-    if sites.empty or regions.empty:
-        return np.zeros(len(sites), dtype=bool)
-    table = pd.DataFrame(
-        {
-            "contig": sites["contig"].to_numpy(),
-            "start": sites["position"].to_numpy(np.int64),
-            "end": sites["position"].to_numpy(np.int64) + 1,
-            "row": np.arange(len(sites)),
-        }
-    )
-    inside = pybedtools.BedTool.from_dataframe(table).intersect(
-        pybedtools.BedTool.from_dataframe(regions[["contig", "start", "end"]]), u=True
-    )
-    result = np.zeros(len(sites), dtype=bool)
-    result[[int(item.name) for item in inside]] = True
-    return result
-
-
-def intron_ends(genome: EncodedGenome, introns: pd.DataFrame) -> dict:
-    """Measure the share of introns that begin GT and end AG (or GC-AG, AT-AC) on their strand."""
-    if introns.empty:
-        return {}
-    alphabet = genome.alphabet
-    offset = (
-        introns["contig"]
-        .map(dict(zip(genome.contigs["contig"], genome.contigs["offset"])))
-        .to_numpy(np.int64)
-    )
-    start, end = offset + introns["start"].to_numpy(), offset + introns["end"].to_numpy()
-    ends = np.stack([genome.codes[at] for at in (start, start + 1, end - 2, end - 1)], axis=1)
-    minus = (introns["strand"] == "-").to_numpy()
-    ends[minus] = alphabet.reverse_complement(ends[minus])
-    words = [alphabet.decode(row) for row in ends]
-    counts = Counter(words)
-    return {
-        "gt_ag_share": counts["GTAG"] / len(words),
-        "gc_ag_or_at_ac_share": (counts["GCAG"] + counts["ATAC"]) / len(words),
-    }
+def with_site(classes: dict) -> list[str]:
+    """Return the classes whose sites an annotation can give."""
+    return [name for name, item in classes.items() if item.get("site")]
 
 
 def check_exclusive(sites: pd.DataFrame, resolution: int) -> None:
     """Raise InputError if a bin holds two classes on one strand."""
     bins = sites.assign(bin=sites["position"] // resolution)
-    kinds = bins.groupby(["contig", "bin", "strand"])["class"].agg(lambda x: tuple(sorted(set(x))))
-    mixed = kinds[kinds.map(len) > 1]
-    if len(mixed):
-        contig, number, strand = mixed.index[0]
-        raise InputError(
-            f"labels: exclusive, but {len(mixed)} bins of {resolution} bp hold two classes, such "
-            f"as {' and '.join(mixed.iloc[0])} at {contig}:{number * resolution} ({strand}); "
-            "expected classes that exclude each other, or labels: independent"
+    bins = bins.drop_duplicates(["contig", "bin", "strand", "class"])
+    mixed = bins[bins.duplicated(["contig", "bin", "strand"], keep=False)]
+    if mixed.empty:
+        return
+    examples = [
+        f"{' and '.join(sorted(rows['class']))} at {contig}:{number * resolution} ({strand})"
+        for (contig, number, strand), rows in mixed.head(40).groupby(
+            ["contig", "bin", "strand"], sort=False
         )
+    ]
+    count = len(mixed[["contig", "bin", "strand"]].drop_duplicates())
+    raise InputError(
+        f"labels: exclusive, but {count} bins of {resolution} bp hold two classes, such "
+        f"as {'; '.join(examples[:3])}; expected classes that exclude each other, or "
+        "labels: independent"
+    )
+
+
+def check_sites(extraction: Extraction, sites: pd.DataFrame, arguments: argparse.Namespace) -> None:
+    """Raise InputError if a class has no sites, or classes overlap that must not."""
+    for name in arguments.classes:
+        if not (sites["class"] == name).any():
+            raise InputError(
+                f"genome {arguments.genome}: no site of class {name} is left "
+                f"(dropped: {dict(extraction.dropped) or 'nothing'}); expected at least one"
+            )
+    if arguments.labels == "exclusive":
+        check_exclusive(sites, arguments.resolution)
+
+
+def summarise(
+    extraction: Extraction,
+    sites: pd.DataFrame,
+    intervals: pd.DataFrame,
+    regions: pd.DataFrame,
+    arguments: argparse.Namespace,
+) -> dict:
+    """Return the content of the summary."""
+    genome, kept = extraction.genome, {name: {} for name in arguments.classes}
+    for (name, strand), count in sites.groupby(["class", "strand"]).size().items():
+        kept[name][strand] = int(count)
+    near = {
+        name: gc_share(genome, surroundings(rows, GC_FLANK, extraction.lengths))
+        for name, rows in sites.groupby("class")
+    }
+    return {
+        "genome": arguments.genome,
+        "kept": kept,
+        "dropped": dict(extraction.dropped),
+        "ignore_margin": arguments.ignore_margin,
+        "min_intron": arguments.min_intron,
+        "interval_bp": {
+            role: int((rows["end"] - rows["start"]).sum())
+            for role, rows in intervals.groupby("role")
+        },
+        "gc_regions": gc_share(genome, regions),
+        f"gc_within_{GC_FLANK}_bp_of_sites": near,
+        **extraction.facts,
+    }
 
 
 def extract(arguments: argparse.Namespace) -> None:
@@ -318,47 +364,34 @@ def extract(arguments: argparse.Namespace) -> None:
         arguments.regions, genome.contigs, arguments.genome, f"regions of genome {arguments.genome}"
     )
     extraction = Extraction(genome, arguments.classes, aliases)
-    wanted = any(item.get("site") for item in arguments.classes.values())
-    if arguments.annotation is not None and wanted:
-        extraction.add_annotation(arguments.annotation, "annotation", "", arguments.min_intron)
+    names = with_site(arguments.classes)
+    if arguments.annotation is not None and names:
+        gff3 = is_gff3(arguments.annotation)
+        track = {"track": "annotation"}
+        extraction.add_annotation(arguments.annotation, track, gff3, arguments.min_intron, names)
     for row in arguments.tracks:
         extraction.add_track(row, arguments.min_intron)
     sites, intervals = extraction.finish(regions, arguments.resolution)
-    counts = sites.groupby(["class", "strand"]).size()
-    for name in arguments.classes:
-        if not (sites["class"] == name).any():
-            raise InputError(
-                f"genome {arguments.genome}: no site of class {name} is left "
-                f"(dropped: {dict(extraction.dropped) or 'nothing'}); expected at least one"
-            )
-    if arguments.labels == "exclusive":
-        check_exclusive(sites, arguments.resolution)
-    kept: dict[str, dict[str, int]] = {name: {} for name in arguments.classes}
-    for (name, strand), count in counts.items():
-        kept[name][strand] = int(count)
-    write_table(arguments.sites, sites)
-    write_table(arguments.intervals, intervals)
-    write_json(
-        arguments.summary,
-        {
-            "genome": arguments.genome,
-            "kept": kept,
-            "dropped": dict(extraction.dropped),
-            "ignore_margin": arguments.ignore_margin,
-            "min_intron": arguments.min_intron,
-            "interval_bp": {
-                role: int((rows["end"] - rows["start"]).sum())
-                for role, rows in intervals.groupby("role")
-            },
-            **extraction.facts,
-        },
-    )
-    pybedtools.cleanup()
+    check_sites(extraction, sites, arguments)
+    summary = summarise(extraction, sites, intervals, regions, arguments)
+    outputs = (arguments.sites, arguments.intervals, arguments.summary)
+    with whole_files(*outputs) as (sites_file, intervals_file, summary_file):
+        write_table(sites_file, sites)
+        write_table(intervals_file, intervals)
+        write_json(summary_file, summary)
+
+
+def work(arguments: argparse.Namespace) -> None:
+    """Extract, and leave no temporary files of bedtools behind."""
+    try:
+        extract(arguments)
+    finally:
+        pybedtools.cleanup()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the script; return its exit code."""
-    return run_script(extract, parse_arguments(argv))
+    return run_script(work, parse_arguments(argv))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,9 @@ def summarise(arguments: argparse.Namespace) -> None:
             lines += evaluation_lines(evaluated, model)
         else:
             lines.append("    no annotation: calls only")
-    lines.append(f"report    {folder / 'report.html'} (and {folder.parent / 'report.zip'})")
+    archive = folder.parent / "report.zip"
+    more = f" (and {archive})" if archive.is_file() else ""
+    lines.append(f"report    {folder / 'report.html'}{more}")
     print("\n".join(lines))
 
 
@@ -69,14 +71,23 @@ def evaluation_lines(folder: Path, model: dict) -> list[str]:
         target = operating["thresholds"][operating["operating"]]["precision_target"]
         mine = promises[(promises["model"] == model["name"]) & (promises["class"] == name)]
         row = mine[mine["precision_target"] == target].iloc[0]
-        verdict = "inside" if row["within"] else "OUTSIDE"
-        lines.append(
-            f"    {name}: precision promised {row['promised']:.3f} "
-            f"({row['low']:.3f}-{row['high']:.3f}), found {row['observed']:.3f} ({verdict} the "
-            f"interval), recall {row['recall']:.3f}"
-        )
+        lines.append(f"    {name}: {promise(row, target)}")
         lines.append(f"      {comparison(metrics, name)}")
     return lines
+
+
+def promise(row: pd.Series, target: float) -> str:
+    """Put the precision that calibration promised beside the one that was found."""
+    text = (
+        f"precision promised {row['promised']:.3f} ({row['low']:.3f}-{row['high']:.3f}; target "
+        f"{target:g} {'reached' if row['reached'] else 'NOT REACHED'})"
+    )
+    if not row["calls"]:
+        return f"{text}, but there are no calls"
+    verdict = "inside" if row["within"] else "OUTSIDE"
+    return (
+        f"{text}, found {row['observed']:.3f} ({verdict} the interval), recall {row['recall']:.3f}"
+    )
 
 
 def comparison(metrics: pd.DataFrame, name: str) -> str:

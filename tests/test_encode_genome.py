@@ -1,4 +1,6 @@
+import errno
 import gzip
+import hashlib
 import json
 import subprocess
 import sys
@@ -83,7 +85,13 @@ def test_soft_masking_unknown_bases_and_gaps_are_counted(tmp_path):
         assert row.unknown_bases == unknown.sum()
         assert row.gaps == (np.diff(unknown.astype(int), prepend=0) == 1).sum()
     summary = json.loads((tmp_path / "out/summary.json").read_text())
-    assert summary["bases"] == sum(map(len, genome.values()))
+    joined = "".join(genome.values())
+    assert summary["bases"] == len(joined)
+    assert summary["soft_masked_bases"] == sum(base.islower() for base in joined)
+    assert summary["iupac"] == {base: joined.upper().count(base) for base in "KNRY"}
+    assert summary["letters"]["G"] == joined.upper().count("G")
+    codes = np.load(tmp_path / "out/codes.npy")
+    assert summary["sha256"] == hashlib.sha256(codes.tobytes()).hexdigest()
 
 
 BAD = {
@@ -118,6 +126,28 @@ def test_truncated_gzip_is_an_error(tmp_path, capsys):
     assert run(path, tmp_path / "out") == 1
     assert "cut.fa.gz" in capsys.readouterr().err
     assert not (tmp_path / "out" / "codes.npy").exists()
+
+
+def test_full_disk_leaves_nothing(tmp_path, capsys, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write_fasta(tmp_path / "g.fa", random_genome())
+    monkeypatch.setattr(encode_genome.CodesFile, "append", fail)
+    assert run(tmp_path / "g.fa", tmp_path / "out") == 1
+    error = capsys.readouterr().err
+    assert "No space left on device" in error and "codes.npy" in error
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_summary_that_cannot_be_written_takes_the_rest_with_it(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write_fasta(tmp_path / "g.fa", random_genome())
+    monkeypatch.setattr(encode_genome, "write_json", fail)
+    assert run(tmp_path / "g.fa", tmp_path / "out") == 1
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_runs_as_a_program(repository, tmp_path):

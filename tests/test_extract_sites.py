@@ -1,5 +1,7 @@
+import errno
 import gzip
 import json
+import shutil
 import subprocess
 import sys
 
@@ -220,7 +222,7 @@ BAD_GTF = {
         "'a' has exons on two strands",
     ),
     "coordinates": ([("exon", 9, 5, "+", "a")], "line 2"),
-    "strand": ([("exon", 1, 5, "?", "a")], "expected + or -"),
+    "strand": ([("exon", 1, 5, "x", "a")], "expected + or -"),
     "beyond": ([("exon", 1, 5000, "+", "a")], "beyond contig chr1"),
     "names": ([("exon", 1, 5, "+", "a", "1")], "table of aliases"),
     "features": ([("gene", 1, 5, "+", "a")], "no exon"),
@@ -252,13 +254,21 @@ def test_truncated_and_missing_files_are_named(genome, capsys):
     assert "nowhere.gtf" in capsys.readouterr().err
 
 
+def encode(fasta, home):
+    """Encode a real genome."""
+    options = {"--genome": "real", "--fasta": fasta, "--codes": home / "codes.npy"}
+    options |= {"--contigs": home / "contigs.tsv", "--softmask": home / "softmask.parquet"}
+    options |= {"--summary": home / "summary.json"}
+    assert encode_genome.main([str(item) for pair in options.items() for item in pair]) == 0
+
+
 def independent_introns(path):
     """Introns of a GTF, read without any of our code: (contig, start, end, strand), 0-based."""
     exons = {}
     with gzip.open(path, "rt") as handle:
         for line in handle:
             cells = line.split("\t")
-            if line[0] != "#" and cells[2] == "exon":
+            if line[0] != "#" and cells[2] == "exon" and 'biotype "tRNA"' not in line:
                 name = line.split('transcript_id "')[1].split('"')[0]
                 exons.setdefault((cells[0], name, cells[6]), []).append(
                     (int(cells[3]) - 1, int(cells[4]))
@@ -279,17 +289,7 @@ def test_real_annotation_against_an_independent_reading(shared_data, tmp_path, n
     stem = path.name.removesuffix(".gtf.gz")
     fasta = folder / f"{stem}.fa.gz"
     home = tmp_path / "genome"
-    assert (
-        encode_genome.main(
-            [
-                *("--genome", "real", "--fasta", str(fasta), "--codes", str(home / "codes.npy")),
-                *("--contigs", str(home / "contigs.tsv")),
-                *("--softmask", str(home / "softmask.parquet")),
-                *("--summary", str(home / "summary.json")),
-            ]
-        )
-        == 0
-    )
+    encode(fasta, home)
     assert run(home, SPLICE, "--annotation", str(path), "--labels", "exclusive") == 0
     introns = independent_introns(path)
     sites = read(home)
@@ -299,6 +299,7 @@ def test_real_annotation_against_an_independent_reading(shared_data, tmp_path, n
         expected |= {(contig, start - 1, strand, first), (contig, end, strand, last)}
     found = {tuple(row) for row in sites[["contig", "position", "strand", "class"]].to_numpy()}
     assert found == expected
+    assert summary(home)["introns"] == len(introns)
     assert summary(home)["gt_ag_share"] >= 0.98
     codes = np.load(home / "codes.npy")
     offsets = pd.read_csv(home / "contigs.tsv", sep="\t").set_index("contig")["offset"]
@@ -306,6 +307,123 @@ def test_real_annotation_against_an_independent_reading(shared_data, tmp_path, n
     at = plus["contig"].map(offsets).to_numpy() + plus["position"].to_numpy()
     gt = (codes[at + 1] == DNA.encode("G")[0]) & (codes[at + 2] == DNA.encode("T")[0])
     assert gt.mean() >= 0.95
+
+
+def test_introns_of_transfer_rna_and_trans_spliced_rows_are_counted(genome):
+    path = gtf(genome, [("exon", 101, 150, "+", "a"), ("exon", 201, 260, "+", "a")])
+    row = 'chr1\tt\texon\t{}\t{}\t.\t+\t.\ttranscript_id "{}"; {};\n'
+    more = [(301, 340, "t", 'transcript_biotype "tRNA"'), (401, 440, "t", 'gene_biotype "tRNA"')]
+    more += [(501, 540, "u", 'exception "trans-splicing"')]
+    path.write_text(path.read_text() + "".join(row.format(*item) for item in more))
+    path.write_text(path.read_text() + row.replace("\t+\t", "\t.\t").format(1, 9, "v", "x 1"))
+    assert run(genome, SPLICE, "--annotation", str(path)) == 0
+    assert sorted(read(genome)["position"]) == [149, 200]
+    assert summary(genome)["dropped"] == {
+        "annotation row of a trans-spliced transcript": 1,
+        "annotation row without a strand": 1,
+        "intron of a tRNA": 1,
+    }
+
+
+def test_rows_on_contigs_that_the_genome_lacks_are_counted(genome):
+    rows = [("exon", 101, 150, "+", "a"), ("exon", 201, 260, "+", "a")]
+    rows += [("exon", 1, 50, "+", "b", "chrUn"), ("exon", 101, 150, "+", "b", "chrUn")]
+    assert run(genome, SPLICE, "--annotation", str(gtf(genome, rows))) == 0
+    assert summary(genome)["dropped"] == {"annotation row on a contig that the FASTA lacks": 2}
+
+
+def test_rows_across_the_origin_of_a_circular_contig_are_counted(genome):
+    path = gtf(genome, [("CDS", 101, 160, "+", "a"), ("CDS", 950, 1030, "+", "b")], "g.gff3")
+    classes = {"start": {"stranded": True, "site": "start_codon"}}
+    text = path.read_text()
+    path.write_text("chr1\tt\tregion\t1\t1000\t.\t+\t.\tID=r;Is_circular=true\n" + text)
+    assert run(genome, classes, "--annotation", str(path)) == 0
+    assert read(genome)["position"].tolist() == [100]
+    reason = "annotation row across the origin of a circular contig"
+    assert summary(genome)["dropped"] == {reason: 1}
+
+
+def test_annotation_as_a_track_gives_its_class_alone(genome):
+    path = gtf(genome, [("exon", 101, 150, "+", "a"), ("exon", 201, 260, "+", "a")])
+    bed = genome.parent / "more.bed"
+    bed.write_text("chr2\t7\t8\tn\t0\t-\n")
+    tracks = [
+        {"track": "genes", "file": str(path), "role": "site", "class": "donor", "batch": "7"},
+        {"track": "more", "file": str(bed), "role": "site", "class": "acceptor"},
+    ]
+    assert run(genome, SPLICE, "--tracks", json.dumps(tracks)) == 0
+    assert read(genome)[["position", "class", "track", "batch"]].to_numpy().tolist() == [
+        [149, "donor", "genes", "7"],
+        [7, "acceptor", "more", ""],
+    ]
+
+
+def test_site_named_twice_keeps_its_widest_interval(genome):
+    assert run(genome, PEAKS, "--tracks", track(genome, "chr1\t9\t12\nchr1\t5\t16\n")) == 0
+    assert read(genome)[["position", "start", "end"]].to_numpy().tolist() == [[10, 5, 16]]
+    assert summary(genome)["dropped"] == {"site named more than once": 1}
+
+
+def test_sites_in_the_last_incomplete_bin_are_counted(genome):
+    text = "chr1\t980\t981\nchr1\t990\t991\n"
+    assert run(genome, PEAKS, "--tracks", track(genome, text), "--resolution", "30") == 0
+    assert read(genome)["position"].tolist() == [980]
+    assert summary(genome)["dropped"] == {"site in the last, incomplete bin of a contig": 1}
+
+
+BAD_TRACKS = {
+    "role": ({"role": "mask"}, "role 'mask'; expected one of site"),
+    "class": ({"class": "z"}, "class 'z'; expected one of x, column:4"),
+    "column": ({"class": "column:5"}, "class 'column:5'"),
+    "anchor": ({"anchor": "summit"}, "needs narrowPeak"),
+    "annotation": ({"format": "gtf"}, "class 'x' names no `site`"),
+    "mask": ({"format": "gtf", "role": "ignore", "class": ""}, "role ignore needs BED"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_TRACKS)
+def test_bad_track_is_named(genome, capsys, kind):
+    changed, message = BAD_TRACKS[kind]
+    assert run(genome, PEAKS, "--tracks", track(genome, "chr1\t5\t6\n", **changed)) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_full_disk_leaves_nothing(genome, capsys, monkeypatch):
+    """The last of the three files fails; the first two do not stay either."""
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(extract_sites, "write_json", fail)
+    out = genome.parent / "out"
+    out.mkdir()
+    options = ["--genome", "toy", "--genome-folder", str(genome), "--classes", json.dumps(PEAKS)]
+    options += ["--tracks", track(genome, "chr1\t5\t6\n"), "--summary", str(out / "s.json")]
+    options += ["--sites", str(out / "s.parquet"), "--intervals", str(out / "i.parquet")]
+    assert extract_sites.main(options) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert not list(out.iterdir())
+
+
+def test_real_yeast_tracks_and_introns(shared_data, tmp_path):
+    folder = shared_data / "saccharomyces_cerevisiae_R64"
+    home = tmp_path / "genome"
+    encode(folder / "R64-1-1.fa.gz", home)
+    bed = folder / "rossi2021_chexmix_all.bed.gz"
+    tracks = [{"track": "rossi", "file": str(bed), "role": "site", "class": "column:4"}]
+    classes = {name: {"stranded": False} for name in ("Reb1", "Abf1", "Rap1")}
+    assert run(home, classes, "--tracks", json.dumps(tracks)) == 0
+    with gzip.open(bed, "rt") as handle:
+        rows = [line.rstrip("\n").split("\t") for line in handle]
+    expected = {(row[0], int(row[1]), row[3]) for row in rows if row[3] in classes}
+    found = read(home)[["contig", "position", "class"]].to_numpy()
+    assert {tuple(row) for row in found} == expected and len(found) == len(expected)
+    annotation = folder / "R64.ncbi.gff3.gz"
+    shutil.rmtree(tmp_path / "out")
+    assert run(home, SPLICE, "--annotation", str(annotation)) == 0
+    facts = summary(home)
+    assert facts["dropped"]["intron of a tRNA"] == 60
+    assert facts["gt_ag_share"] + facts["gc_ag_or_at_ac_share"] >= 0.98
 
 
 def test_runs_as_a_program(repository):

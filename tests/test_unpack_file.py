@@ -41,6 +41,16 @@ def test_damaged_wheel_is_named(wheel, capsys):
     assert "damaged" in capsys.readouterr().err
 
 
+def test_damaged_member_leaves_nothing(wheel, capsys):
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as handle:
+        handle.writestr("a/x.txt", "content " * 1000)
+    data = bytearray(wheel.read_bytes())
+    data[40:60] = b"\xff" * 20
+    wheel.write_bytes(data)
+    assert run(wheel, "x.txt") == 1
+    assert "damaged" in capsys.readouterr().err
+
+
 def test_runs_as_a_program(repository):
     script = repository / "scripts" / "unpack_file.py"
     done = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True)

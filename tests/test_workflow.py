@@ -61,7 +61,9 @@ def assert_commands_are_understood(plan: subprocess.CompletedProcess) -> set[str
     """Parse every planned command with its script's own parser; return the scripts' names."""
     assert plan.returncode == 0, plan.stderr[-4000:]
     names = set()
-    for line in re.findall(r"^\s+(python \S+/scripts/\w+\.py .*)$", plan.stdout, re.MULTILINE):
+    for line in re.findall(
+        r"^Shell command: (python \S+/scripts/\w+\.py .*)$", plan.stdout, re.MULTILINE
+    ):
         words = shlex.split(line)
         script = Path(words[1]).stem
         importlib.import_module(script).parse_arguments(words[2 : words.index(">")])
@@ -250,8 +252,9 @@ def test_binding_recipe_runs_on_yeast(repository, shared_data, tmp_path):
     config = yaml.safe_load(path.read_text())
     screen = config["screens"]["binding"]
     # The recipe as it stands, but for the length of the training and of the bootstrap.
-    screen["sampling"]["windows"] = 1500
-    screen["training"] |= {"steps": 150, "validations": 1}
+    screen["sampling"]["windows"] = 1000
+    screen["training"] |= {"steps": 80, "batch": 16, "validations": 1}
+    screen["baselines"]["kmer"] = {"k": 4, "negatives": 5000}
     screen["calibration"]["bootstrap"] = 200
     screen["evaluation"] = {"bootstrap": 200}
     path.write_text(yaml.safe_dump(config))
@@ -275,5 +278,6 @@ def test_misspelt_key_stops_with_the_right_one(repository, tmp_path):
     path.write_text(path.read_text().replace("labels:", "label:"))
     plan = snakemake(repository, tmp_path, "--configfile", str(path), "--dry-run")
     assert plan.returncode == 1
-    assert "unknown key 'label'" in plan.stderr and "did you mean 'labels'" in plan.stderr
-    assert "Traceback" not in plan.stderr
+    said = plan.stdout + plan.stderr
+    assert "unknown key 'label'" in said and "did you mean 'labels'" in said
+    assert "Traceback" not in said

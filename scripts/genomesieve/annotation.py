@@ -1,32 +1,73 @@
-"""Gene annotation (GTF, GFF3) read into transcripts, and the sites that transcripts imply.
+"""Gene annotation (GTF, GFF3) read into one table of exons, coding parts and codons.
 
-Coordinates are 0-based half-open inside; GTF and GFF3 are 1-based with both ends included. For an
-intron [s, e): on plus the donor is s - 1 and the acceptor e, on minus the donor is e and the
-acceptor s - 1 (last and first base of an exon). A transcription start is the first transcribed
-base, a start codon the A of ATG, a stop codon its first base.
+Coordinates are 0-based half-open inside; GTF and GFF3 are 1-based with both ends included.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
-import numpy as np
 import pandas as pd
 
 from genomesieve.compression import read_lines
 from genomesieve.errors import InputError
 
-_TRANS_SPLICED = re.compile(r'exception[ =]"?trans-splicing')
-COLUMNS = ["contig", "feature", "start", "end", "strand", "attributes", "line"]
-FEATURES = ("exon", "CDS", "stop_codon")
-SITE_KINDS = (
-    "splice_donor",
-    "splice_acceptor",
-    "transcription_start",
-    "start_codon",
-    "stop_codon",
+FEATURES = ("exon", "CDS", "start_codon", "stop_codon")
+COLUMNS = (
+    *("contig", "feature", "start", "end", "strand", "phase", "line"),
+    *("pseudo", "open_low", "open_high"),
 )
+TRANS_SPLICED = "annotation row of a trans-spliced transcript"
+NO_STRAND = "annotation row without a strand"
+
+_TRANSCRIPT = re.compile(r'(?:^|[;\s])transcript_id "([^"]*)"')
+_PARENT = re.compile(r"(?:^|;)\s*Parent=([^;]+)")
+_IDENTITY = re.compile(r"(?:^|;)\s*ID=([^;]+)")
+_EXCEPTION = re.compile(r'(?:^|[;\s])exception[ =]"?trans-splicing')
+_TRANSFER_RNA = re.compile(r'_(?:bio)?type "tRNA"')
+_PSEUDO = re.compile(r'(?:^|[;\s])pseudo[ =]"?true')
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What an annotation file says about transcripts.
+
+    Parameters
+    ----------
+    features : pandas.DataFrame
+        Columns contig, feature (one of `FEATURES`), start, end (0-based half-open), strand ('+' or
+        '-'), phase (-1 for none), line, pseudo (the gene does not work), open_low, open_high (the
+        feature is incomplete at that end), transcript, transfer_rna. A feature with several
+        parents has a row for each.
+    skipped : collections.Counter
+        Rows left out, by reason.
+    circular : set of str
+        Contigs that the file declares circular.
+    gff3 : bool
+        The dialect; false for GTF.
+    """
+
+    features: pd.DataFrame
+    skipped: Counter[str]
+    circular: set[str]
+    gff3: bool
+
+
+@dataclass
+class _Rows:
+    """Rows and facts as they are read."""
+
+    kept: list[tuple] = field(default_factory=list)
+    owners: list[tuple[str, str]] = field(default_factory=list)
+    transfer_rna: list[bool] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    kinds: dict[str, str] = field(default_factory=dict)
+    trans_spliced: set[str] = field(default_factory=set)
+    circular: set[str] = field(default_factory=set)
 
 
 def is_gff3(path: Path) -> bool:
@@ -35,46 +76,28 @@ def is_gff3(path: Path) -> bool:
     return ".gff3" in names or ".gff" in names
 
 
-def read_features(path: Path) -> tuple[pd.DataFrame, int]:
-    """Read the exons, coding parts and stop codons of an annotation.
+def read_annotation(path: Path, gff3: bool) -> Annotation:
+    """Read the exons, coding parts, start and stop codons of an annotation.
 
     Parameters
     ----------
     path : Path
-        GTF or GFF3, plain or gzip.
+        Plain, gzip or bgzip.
+    gff3 : bool
+        GFF3 if true, else GTF.
 
     Returns
     -------
-    features : pandas.DataFrame
-        Columns contig, feature, start, end (0-based half-open), strand, transcript, line; a feature
-        with several parents has a row for each.
-    trans_spliced : int
-        Rows left out because they say that their transcript is trans-spliced: such exons may lie on
-        two strands, and the places between them are no introns.
+    Annotation
+        Rows that say that their transcript is trans-spliced are left out and counted: its exons
+        may lie on two strands, and the places between them are no introns.
 
     Raises
     ------
     InputError
-        With the line, for a row with too few columns, bad coordinates, no strand or no transcript.
+        With the line, for a row with too few columns, bad coordinates or no transcript.
     """
-    rows, trans_spliced = _read_rows(path)
-    pattern = r"(?:^|;)\s*Parent=([^;]+)" if is_gff3(path) else r'transcript_id "([^"]*)"'
-    transcript = rows["attributes"].str.extract(pattern, expand=False).fillna("")
-    missing = np.flatnonzero((transcript == "").to_numpy())
-    if len(missing):
-        row = rows.iloc[missing[0]]
-        key = "Parent" if is_gff3(path) else "transcript_id"
-        raise InputError(
-            f"{path} line {row['line']}: {row['feature']} without {key}; expected one, so that "
-            "exons can be joined to transcripts"
-        )
-    rows = rows.assign(transcript=transcript.str.split(",")).explode("transcript")
-    return rows.drop(columns="attributes").reset_index(drop=True), trans_spliced
-
-
-def _read_rows(path: Path) -> tuple[pd.DataFrame, int]:
-    """Read and check the rows of the features that matter; count the trans-spliced ones."""
-    kept, trans_spliced = [], 0
+    rows = _Rows()
     for number, text in read_lines(path, "annotation"):
         if text.startswith("##FASTA"):
             break
@@ -85,179 +108,110 @@ def _read_rows(path: Path) -> tuple[pd.DataFrame, int]:
             raise InputError(
                 f"{path} line {number}: {len(cells)} columns; expected 9, separated by tabs"
             )
-        if cells[2] not in FEATURES:
-            continue
-        if _TRANS_SPLICED.search(cells[8]):
-            trans_spliced += 1
-            continue
-        start, end = _coordinates(path, number, cells)
-        if cells[6] not in "+-":
+        if cells[2] in FEATURES:
+            _add_feature(rows, f"{path} line {number}", number, cells, gff3)
+        elif gff3:
+            _add_parent(rows, cells)
+    if not rows.kept:
+        raise InputError(
+            f"{path} holds no exon and no CDS that can be used; expected a "
+            f"{'GFF3' if gff3 else 'GTF'} annotation"
+        )
+    features = _gff3_table(rows) if gff3 else _gtf_table(rows)
+    return Annotation(features, rows.skipped, rows.circular, gff3)
+
+
+def _add_parent(rows: _Rows, cells: list[str]) -> None:
+    """Remember what later rows of a GFF3 file may point to."""
+    identity = _IDENTITY.search(cells[8])
+    if cells[2] == "region" and "Is_circular=true" in cells[8]:
+        rows.circular.add(unquote(cells[0]))
+    if identity is not None:
+        rows.kinds[identity[1]] = cells[2]
+        if "trans-splicing" in cells[8] and _EXCEPTION.search(cells[8]):
+            rows.trans_spliced.add(identity[1])
+
+
+def _add_feature(rows: _Rows, where: str, number: int, cells: list[str], gff3: bool) -> None:
+    """Check a row and keep it, or count why not."""
+    attributes = cells[8]
+    if "trans-splicing" in attributes and _EXCEPTION.search(attributes):
+        rows.skipped[TRANS_SPLICED] += 1
+        return
+    if cells[6] in (".", "?"):
+        rows.skipped[NO_STRAND] += 1
+        return
+    if cells[6] not in ("+", "-"):
+        raise InputError(f"{where}: strand {cells[6]!r} of {cells[2]}; expected + or -")
+    start, end = _coordinates(where, cells)
+    rows.owners.append(_owner(where, cells, gff3))
+    coding = cells[2] == "CDS"
+    pseudo = "pseudo" in attributes and _PSEUDO.search(attributes) is not None
+    phase = int(cells[7]) if cells[7] in ("0", "1", "2") else -1
+    low, high = coding and "start_range=" in attributes, coding and "end_range=" in attributes
+    contig = unquote(cells[0]) if gff3 and "%" in cells[0] else cells[0]
+    rows.kept.append((contig, cells[2], start, end, cells[6], phase, number, pseudo, low, high))
+    transfer = '"tRNA"' in attributes and _TRANSFER_RNA.search(attributes) is not None
+    rows.transfer_rna.append(transfer)
+
+
+def _owner(where: str, cells: list[str], gff3: bool) -> tuple[str, str]:
+    """Return the transcript (GTF), or the parents and the ID (GFF3) of a row."""
+    attributes = cells[8]
+    if not gff3:
+        match = _TRANSCRIPT.search(attributes)
+        if match is None or not match[1]:
             raise InputError(
-                f"{path} line {number}: strand {cells[6]!r} of {cells[2]}; expected + or -"
+                f"{where}: {cells[2]} without transcript_id; expected one, so that exons can be "
+                "joined to transcripts"
             )
-        kept.append((cells[0], cells[2], start, end, cells[6], cells[8], number))
-    if not kept:
-        raise InputError(f"{path} holds no exon and no CDS; expected a GTF or GFF3 annotation")
-    return pd.DataFrame(kept, columns=COLUMNS), trans_spliced
+        return match[1], ""
+    parent, identity = _PARENT.search(attributes), _IDENTITY.search(attributes)
+    if parent is None and (cells[2] != "CDS" or identity is None):
+        raise InputError(
+            f"{where}: {cells[2]} without Parent; expected one, so that exons can be joined to "
+            "transcripts"
+        )
+    return parent[1] if parent else "", identity[1] if identity else ""
 
 
-def _coordinates(path: Path, number: int, cells: list[str]) -> tuple[int, int]:
+def _coordinates(where: str, cells: list[str]) -> tuple[int, int]:
     """Return start and end of a row, 0-based half-open."""
     try:
         start, end = int(cells[3]) - 1, int(cells[4])
     except ValueError:
         raise InputError(
-            f"{path} line {number}: start {cells[3]!r}, end {cells[4]!r}; expected whole numbers"
+            f"{where}: start {cells[3]!r}, end {cells[4]!r}; expected whole numbers"
         ) from None
     if not 0 <= start < end:
-        raise InputError(
-            f"{path} line {number}: start {cells[3]}, end {cells[4]}; expected 1 <= start <= end"
-        )
+        raise InputError(f"{where}: start {cells[3]}, end {cells[4]}; expected 1 <= start <= end")
     return start, end
 
 
-def check_transcripts(features: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, int]:
-    """Make transcripts consistent: one contig and one strand each.
-
-    Exons on two strands under one name cannot be joined and are an error; a name on two contigs
-    stands for two transcripts.
-
-    Returns
-    -------
-    features : pandas.DataFrame
-        With `transcript` unique per contig.
-    transcripts : int
-
-    Raises
-    ------
-    InputError
-        Naming a transcript with exons on two strands.
-    """
-    features = features.assign(transcript=features["contig"] + "\t" + features["transcript"])
-    strands = features.groupby("transcript", sort=False)["strand"].nunique()
-    mixed = strands.index[strands > 1]
-    if len(mixed):
-        lines = features.loc[features["transcript"] == mixed[0], "line"]
-        name = mixed[0].split("\t")[1]
-        raise InputError(
-            f"{path} line {lines.iloc[0]}: transcript {name!r} has exons on two strands (also line "
-            f"{lines.iloc[-1]}); expected one strand"
-        )
-    return features, len(strands)
-
-
-def list_introns(features: pd.DataFrame) -> pd.DataFrame:
-    """List the distinct introns: gaps between consecutive exons of a transcript.
-
-    Coding parts stand in for the exons of a transcript that has none.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns contig, start, end (0-based half-open), strand.
-    """
-    exons = features[features["feature"] == "exon"]
-    rest = features[features["feature"] == "CDS"]
-    rest = rest[~rest["transcript"].isin(exons["transcript"])]
-    table = pd.concat([exons, rest]).sort_values(["transcript", "start", "end"], kind="stable")
-    same = table["transcript"].to_numpy()[1:] == table["transcript"].to_numpy()[:-1]
-    reach = table.groupby("transcript")["end"].cummax().to_numpy()[:-1]
-    begin = table["start"].to_numpy()[1:]
-    gap = same & (begin > reach)
-    introns = pd.DataFrame(
-        {
-            "contig": table["contig"].to_numpy()[1:][gap],
-            "start": reach[gap],
-            "end": begin[gap],
-            "strand": table["strand"].to_numpy()[1:][gap],
-        }
+def _gtf_table(rows: _Rows) -> pd.DataFrame:
+    """Make the table of a GTF file."""
+    table = pd.DataFrame(rows.kept, columns=COLUMNS)
+    return table.assign(
+        transcript=[owner for owner, _ in rows.owners], transfer_rna=rows.transfer_rna
     )
-    return introns.drop_duplicates(ignore_index=True)
 
 
-def splice_sites(introns: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Return contig, position and strand of donors or acceptors of introns."""
-    plus = (introns["strand"] == "+").to_numpy()
-    before, after = introns["start"].to_numpy() - 1, introns["end"].to_numpy()
-    first = plus if kind == "splice_donor" else ~plus
-    position = np.where(first, before, after)
-    return introns[["contig", "strand"]].assign(position=position)
+def _gff3_table(rows: _Rows) -> pd.DataFrame:
+    """Make the table of a GFF3 file, now that all parents are known.
 
-
-def transcription_starts(features: pd.DataFrame) -> pd.DataFrame:
-    """Return contig, position and strand of the first transcribed base of every transcript."""
-    exons = features[features["feature"] == "exon"]
-    return _first_bases(exons)
-
-
-def start_codons(features: pd.DataFrame) -> pd.DataFrame:
-    """Return contig, position and strand of the first coding base of every transcript."""
-    return _first_bases(features[features["feature"] == "CDS"])
-
-
-def stop_codons(features: pd.DataFrame, coding_includes_stop: bool) -> pd.DataFrame:
-    """Return contig, position and strand of the first base of every stop codon.
-
-    Parameters
-    ----------
-    features : pandas.DataFrame
-    coding_includes_stop : bool
-        True for GFF3, where the last three coding bases are the stop codon, also where an intron
-        splits it; a GTF has features of its own for stop codons.
+    Coding parts that hang on a gene itself (bacteria, viruses) belong together if they share an ID;
+    a gene may have several products.
     """
-    if not coding_includes_stop:
-        return _first_bases(features[features["feature"] == "stop_codon"])
-    coding = features[features["feature"] == "CDS"]
-    rows = []
-    for _, parts in coding.sort_values("start").groupby("transcript", sort=False):
-        plus = parts["strand"].iloc[0] == "+"
-        left = 3
-        for start, end in list(zip(parts["start"], parts["end"]))[:: -1 if plus else 1]:
-            if end - start >= left:
-                position = end - left if plus else start + left - 1
-                rows.append((parts["contig"].iloc[0], parts["strand"].iloc[0], position))
-                break
-            left -= end - start
-    return pd.DataFrame(rows, columns=["contig", "strand", "position"]).drop_duplicates()
-
-
-def _first_bases(features: pd.DataFrame) -> pd.DataFrame:
-    """Return the first base, in the direction of transcription, of each transcript's features."""
-    groups = features.groupby("transcript", sort=False)
-    table = groups.agg(
-        contig=("contig", "first"),
-        strand=("strand", "first"),
-        low=("start", "min"),
-        high=("end", "max"),
-    )
-    position = np.where(table["strand"] == "+", table["low"], table["high"] - 1)
-    return table[["contig", "strand"]].assign(position=position).drop_duplicates(ignore_index=True)
-
-
-def sites_of_kind(
-    features: pd.DataFrame, introns: pd.DataFrame, kind: str, coding_includes_stop: bool
-) -> pd.DataFrame:
-    """Return the distinct sites of a kind: contig, position, strand.
-
-    Parameters
-    ----------
-    features : pandas.DataFrame
-        From `check_transcripts`.
-    introns : pandas.DataFrame
-        From `list_introns`, those that are too short left out.
-    kind : str
-        One of `SITE_KINDS`.
-    coding_includes_stop : bool
-        Whether the file is GFF3.
-    """
-    if kind in ("splice_donor", "splice_acceptor"):
-        found = splice_sites(introns, kind)
-    elif kind == "transcription_start":
-        found = transcription_starts(features)
-    elif kind == "start_codon":
-        found = start_codons(features)
-    elif kind == "stop_codon":
-        found = stop_codons(features, coding_includes_stop)
-    else:
-        raise InputError(f"site {kind!r} is unknown; expected one of {', '.join(SITE_KINDS)}")
-    return found[["contig", "position", "strand"]].drop_duplicates(ignore_index=True)
+    kept, transcripts, transfer = [], [], []
+    for row, (parents, identity) in zip(rows.kept, rows.owners):
+        for parent in parents.split(","):
+            if parent in rows.trans_spliced:
+                rows.skipped[TRANS_SPLICED] += 1
+                continue
+            kind = rows.kinds.get(parent, "")
+            on_gene = row[1] == "CDS" and (not parent or kind.endswith("gene"))
+            kept.append(row)
+            transcripts.append(f"{parent} {identity}" if on_gene else parent)
+            transfer.append(kind == "tRNA")
+    table = pd.DataFrame(kept, columns=COLUMNS)
+    return table.assign(transcript=transcripts, transfer_rna=transfer)

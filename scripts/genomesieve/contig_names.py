@@ -31,6 +31,11 @@ def read_aliases(path: Path | None, contigs: Iterable[str]) -> dict[str, str]:
                 f"{path} line {number}: {cells[1]!r} is no contig of the FASTA; expected one of "
                 f"{', '.join(sorted(known)[:5])}, ..."
             )
+        if aliases.get(cells[0], cells[1]) != cells[1]:
+            raise InputError(
+                f"{path} line {number}: {cells[0]!r} stands for {aliases[cells[0]]!r} and for "
+                f"{cells[1]!r}; expected one name in the FASTA"
+            )
         aliases[cells[0]] = cells[1]
     return aliases
 

@@ -48,6 +48,13 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def whole_files(*paths: str | os.PathLike) -> Iterator[list[Path]]:
+    """Yield temporary paths that all take their names when the block succeeds, or none does."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(whole_file(path)) for path in paths]
+
+
 def _umask() -> int:
     """Return the process's file mode mask (it can only be read by setting it)."""
     mask = os.umask(0)

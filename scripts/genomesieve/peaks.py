@@ -13,10 +13,12 @@ from genomesieve.errors import InputError
 FORMATS = ("bed", "narrowPeak", "broadPeak")
 ANCHORS = ("start", "end", "summit", "middle")
 _SUMMIT_COLUMN = 9
-_HEADERS = ("#", "track", "browser")
+_HEADERS = ("track", "browser")
 
 
-def read_intervals(path: Path, lengths: dict[str, int], names: dict[str, str]) -> pd.DataFrame:
+def read_intervals(
+    path: Path, lengths: dict[str, int], names: dict[str, str], narrow_peak: bool = False
+) -> pd.DataFrame:
     """Read the rows of a BED-like file and check each against its contig.
 
     Parameters
@@ -27,6 +29,8 @@ def read_intervals(path: Path, lengths: dict[str, int], names: dict[str, str]) -
         Length of every contig of the genome.
     names : dict of str to str
         Aliases: name in the file to name in the genome.
+    narrow_peak : bool
+        Whether the file is narrowPeak: ten columns, the last one the summit.
 
     Returns
     -------
@@ -41,15 +45,18 @@ def read_intervals(path: Path, lengths: dict[str, int], names: dict[str, str]) -
     """
     rows = []
     for number, text in read_lines(path, "track"):
-        if not text.strip() or text.startswith(_HEADERS):
+        if not text.strip() or text.startswith("#") or text.split(None, 1)[0] in _HEADERS:
             continue
-        rows.append(_read_row(f"{path} line {number}", text.split("\t"), lengths, names, number))
+        where, cells = f"{path} line {number}", text.split("\t")
+        row = _read_row(where, cells, lengths, names)
+        summit = _read_summit(where, cells, row[2] - row[1]) if narrow_peak else -1
+        rows.append((*row, summit, number))
     columns = ["contig", "start", "end", "name", "strand", "summit", "line"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _read_row(where: str, cells: list[str], lengths, names, number: int) -> tuple:
-    """Read one row."""
+def _read_row(where: str, cells: list[str], lengths, names) -> tuple:
+    """Return contig, start, end, name and strand of one row."""
     if len(cells) < 3:
         raise InputError(f"{where}: {len(cells)} columns; expected 3 or more, separated by tabs")
     try:
@@ -71,14 +78,24 @@ def _read_row(where: str, cells: list[str], lengths, names, number: int) -> tupl
         raise InputError(
             f"{where}: end {end} lies beyond contig {contig}; expected at most {lengths[contig]}"
         )
-    strand = cells[5] if len(cells) > 5 and cells[5] in ("+", "-") else "."
-    summit = int(cells[_SUMMIT_COLUMN]) if _has_summit(cells) else -1
-    return contig, start, end, cells[3] if len(cells) > 3 else "", strand, summit, number
+    strand = cells[5] if len(cells) > 5 else "."
+    if strand not in ("+", "-", "."):
+        raise InputError(f"{where}: strand {strand!r} in column 6; expected +, - or .")
+    return contig, start, end, cells[3] if len(cells) > 3 else "", strand
 
 
-def _has_summit(cells: list[str]) -> bool:
-    """Tell whether a row has the summit column of narrowPeak with a number."""
-    return len(cells) == _SUMMIT_COLUMN + 1 and cells[_SUMMIT_COLUMN].lstrip("-").isdigit()
+def _read_summit(where: str, cells: list[str], length: int) -> int:
+    """Return the summit of a narrowPeak row, as an offset from its start; -1 for none."""
+    if len(cells) < _SUMMIT_COLUMN + 1:
+        raise InputError(
+            f"{where}: {len(cells)} columns; expected the {_SUMMIT_COLUMN + 1} of narrowPeak"
+        )
+    text = cells[_SUMMIT_COLUMN]
+    if not text.removeprefix("-").isdigit() or not -1 <= int(text) < length:
+        raise InputError(
+            f"{where}: summit {text!r}; expected -1 (none) or an offset from 0 to {length - 1}"
+        )
+    return int(text)
 
 
 def anchor_positions(intervals: pd.DataFrame, anchor: str, narrow_peak: bool) -> np.ndarray:
@@ -90,19 +107,27 @@ def anchor_positions(intervals: pd.DataFrame, anchor: str, narrow_peak: bool) ->
         Columns start, end, strand, summit.
     anchor : str
         `start` or `end` (in the direction of the strand, if there is one), `summit`, `middle`, or
-        empty: the summit where a narrowPeak file has one, else the middle.
+        empty: the summit where a narrowPeak file has one, else the middle, which is
+        floor((start + end - 1) / 2).
     narrow_peak : bool
         Whether the file is narrowPeak.
 
     Returns
     -------
     numpy.ndarray, shape=(n,), dtype=int64
+
+    Raises
+    ------
+    InputError
+        If the anchor is unknown, or is the summit where the format has none.
     """
     start, end = (intervals[name].to_numpy(np.int64) for name in ("start", "end"))
     middle = (start + end - 1) // 2
     summit = intervals["summit"].to_numpy(np.int64)
-    if anchor == "summit" or (anchor == "" and narrow_peak):
-        return np.where(summit >= 0, np.minimum(start + summit, end - 1), middle)
+    if anchor == "summit" and not narrow_peak:
+        raise InputError("anchor 'summit' needs narrowPeak; expected start, end or middle")
+    if narrow_peak and anchor in ("", "summit"):
+        return np.where(summit >= 0, start + summit, middle)
     if anchor in ("start", "end"):
         left = (intervals["strand"].to_numpy(str) != "-") == (anchor == "start")
         return np.where(left, start, end - 1)

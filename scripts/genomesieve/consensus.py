@@ -1,0 +1,102 @@
+"""What the sequence says about annotated sites: checks that an annotation fits its genome."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+
+from genomesieve.genome import EncodedGenome
+
+STOPS = ("TAA", "TAG", "TGA")
+_BLOCK = 1 << 22
+
+
+def gc_share(genome: EncodedGenome, intervals: pd.DataFrame) -> float | None:
+    """Return the share of G and C among the known bases of intervals; None without any.
+
+    Parameters
+    ----------
+    genome : EncodedGenome
+    intervals : pandas.DataFrame
+        Columns contig, start, end (0-based half-open, inside the contig).
+    """
+    offsets = dict(zip(genome.contigs["contig"], genome.contigs["offset"]))
+    base = intervals["contig"].map(offsets).to_numpy(np.int64)
+    starts, ends = (base + intervals[name].to_numpy(np.int64) for name in ("start", "end"))
+    counts = np.zeros(genome.alphabet.size + 1, dtype=np.int64)
+    for start, end in zip(starts.tolist(), ends.tolist()):
+        for first in range(start, end, _BLOCK):
+            codes = genome.codes[first : min(first + _BLOCK, end)]
+            counts += np.bincount(codes, minlength=len(counts))
+    strong = int(counts[genome.alphabet.encode("GC")].sum())
+    known = int(counts[: genome.alphabet.size].sum())
+    return strong / known if known else None
+
+
+def words_at(genome: EncodedGenome, sites: pd.DataFrame, offsets: tuple[int, ...]) -> list[str]:
+    """Read letters around sites, in the direction of the strand.
+
+    Parameters
+    ----------
+    genome : EncodedGenome
+    sites : pandas.DataFrame
+        Columns contig, position (0-based), strand ('-' is read as the reverse complement).
+    offsets : tuple of int
+        Places relative to the site, along its strand.
+
+    Returns
+    -------
+    list of str, length=len(sites)
+        Unknown bases, and places beyond the contig, are N.
+    """
+    table = genome.contigs.set_index("contig").loc[sites["contig"]]
+    minus = (sites["strand"] == "-").to_numpy()
+    along = np.where(minus, -1, 1)[:, None] * np.array(offsets, dtype=np.int64)
+    place = sites["position"].to_numpy(np.int64)[:, None] + along
+    inside = (place >= 0) & (place < table["length"].to_numpy(np.int64)[:, None])
+    index = np.where(inside, place + table["offset"].to_numpy(np.int64)[:, None], 0)
+    codes = np.where(inside, genome.codes[index], genome.alphabet.unknown)
+    codes = np.where(minus[:, None], genome.alphabet.complement_codes[codes], codes)
+    letters = np.array([*genome.alphabet.letters, "N"])[codes]
+    return ["".join(row) for row in letters.tolist()]
+
+
+def intron_ends(genome: EncodedGenome, introns: pd.DataFrame) -> dict[str, float]:
+    """Measure the share of introns that begin GT and end AG (or GC-AG, AT-AC) on their strand.
+
+    Parameters
+    ----------
+    genome : EncodedGenome
+    introns : pandas.DataFrame
+        Columns contig, start, end (0-based half-open), strand.
+    """
+    if introns.empty:
+        return {}
+    plus = introns["strand"] == "+"
+    low, high = introns["start"], introns["end"] - 1
+    first = introns.assign(position=np.where(plus, low, high))
+    last = introns.assign(position=np.where(plus, high, low))
+    words = [
+        begin + end
+        for begin, end in zip(words_at(genome, first, (0, 1)), words_at(genome, last, (-1, 0)))
+    ]
+    counts = Counter(words)
+    return {
+        "gt_ag_share": counts["GTAG"] / len(words),
+        "gc_ag_or_at_ac_share": (counts["GCAG"] + counts["ATAC"]) / len(words),
+    }
+
+
+def codon_shares(genome: EncodedGenome, sites: pd.DataFrame, kind: str) -> dict[str, float]:
+    """Measure the share of start codons that are ATG, or of stop codons that are stops.
+
+    A codon that an intron splits counts as not being one.
+    """
+    if kind not in ("start_codon", "stop_codon") or sites.empty:
+        return {}
+    words = words_at(genome, sites, (0, 1, 2))
+    wanted = ("ATG",) if kind == "start_codon" else STOPS
+    name = "atg_share" if kind == "start_codon" else "stop_share"
+    return {name: sum(word in wanted for word in words) / len(words)}

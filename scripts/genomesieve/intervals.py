@@ -1,0 +1,89 @@
+"""Work on intervals, done by bedtools.
+
+Coordinates are 0-based half-open; names of contigs are compared as text.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pybedtools
+
+COLUMNS = ["contig", "start", "end"]
+
+
+def merge_intervals(intervals: pd.DataFrame) -> pd.DataFrame:
+    """Sort and merge intervals that overlap or touch.
+
+    Parameters
+    ----------
+    intervals : pandas.DataFrame
+        Columns contig, start, end.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same columns, sorted by contig (as text) and start.
+    """
+    if intervals.empty:
+        return intervals[COLUMNS]
+    merged = pybedtools.BedTool.from_dataframe(intervals[COLUMNS]).sort().merge()
+    rows = [(item.chrom, item.start, item.end) for item in merged]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def positions_inside(sites: pd.DataFrame, intervals: pd.DataFrame) -> np.ndarray:
+    """Tell which positions lie in some interval.
+
+    Parameters
+    ----------
+    sites : pandas.DataFrame
+        Columns contig, position (0-based).
+    intervals : pandas.DataFrame
+        Columns contig, start, end; may overlap.
+
+    Returns
+    -------
+    numpy.ndarray, shape=(len(sites),), dtype=bool
+    """
+    inside = np.zeros(len(sites), dtype=bool)
+    if sites.empty or intervals.empty:
+        return inside
+    position = sites["position"].to_numpy(np.int64)
+    table = pd.DataFrame(
+        {
+            "contig": sites["contig"].to_numpy(),
+            "start": position,
+            "end": position + 1,
+            "row": np.arange(len(sites)),
+        }
+    )
+    found = pybedtools.BedTool.from_dataframe(table).intersect(
+        pybedtools.BedTool.from_dataframe(intervals[COLUMNS]), u=True
+    )
+    inside[[int(item.name) for item in found]] = True
+    return inside
+
+
+def surroundings(sites: pd.DataFrame, flank: int, lengths: dict[str, int]) -> pd.DataFrame:
+    """Return the merged stretches within `flank` bp of sites, cut at the ends of contigs.
+
+    Parameters
+    ----------
+    sites : pandas.DataFrame
+        Columns contig, position (0-based).
+    flank : int
+        bp on each side.
+    lengths : dict of str to int
+        Length of every contig, bp.
+    """
+    if sites.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    position = sites["position"].to_numpy(np.int64)
+    table = pd.DataFrame(
+        {"contig": sites["contig"].to_numpy(), "start": position, "end": position + 1}
+    )
+    sizes = {name: (0, length) for name, length in lengths.items()}
+    wide = pybedtools.BedTool.from_dataframe(table).slop(b=flank, g=sizes)
+    rows = [(item.chrom, item.start, item.end) for item in wide]
+    return merge_intervals(pd.DataFrame(rows, columns=COLUMNS))
