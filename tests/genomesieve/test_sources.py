@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 from genomesieve.sources import local_imports, source_files
 
 
@@ -37,3 +40,26 @@ def test_halves_never_import_each_other(repository):
             heavy["pysam"].add(path.name)
     assert "train_model.py" in heavy["torch"] and "extract_sites.py" in heavy["pysam"]
     assert not heavy["torch"] & heavy["pysam"]
+
+
+LOAD = """
+import importlib, sys
+for script in sys.argv[1:]:
+    for name in [name for name in sys.modules if name.split(".")[0] == "genomesieve"]:
+        del sys.modules[name]
+    importlib.import_module(script)
+    print(script, *[name for name in sys.modules if name.startswith("genomesieve.")])
+"""
+
+
+def test_sources_are_the_modules_that_python_loads(repository):
+    scripts = repository / "scripts"
+    names = sorted(path.stem for path in scripts.glob("*.py"))
+    command = [sys.executable, "-c", LOAD, *names]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=scripts, check=True)
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert [row[0] for row in rows] == names
+    for script, *modules in rows:
+        loaded = [f"{name.replace('.', '/')}.py" for name in modules]
+        listed = source_files(f"{script}.py", lambda file: (scripts / file).read_text())
+        assert sorted([*loaded, "genomesieve/__init__.py"]) == listed[1:], script
