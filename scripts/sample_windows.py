@@ -32,6 +32,7 @@ from genomesieve.sampling import (
     make_grid,
     tile_part,
 )
+from genomesieve.splitting import locate
 
 DEFAULTS = {
     "length": 5000,
@@ -84,7 +85,8 @@ def sample(arguments: argparse.Namespace) -> None:
         for part in ("train", "valid")
     }
     check_parts(stretches, grid.length)
-    motifs = common_dinucleotides(genomes, sites)
+    # Sites of other parts must not decide what the network is shown.
+    motifs = common_dinucleotides(genomes, training_sites(genomes, sites, splits))
     if settings["sources"].get("decoys", 0) > 0:
         stretches["train"] = [
             replace(item, decoys=find_decoys(item, motifs, DNA.complement_codes))
@@ -108,6 +110,22 @@ def complete_settings(given: dict) -> dict:
         if key not in DEFAULTS:
             raise InputError(f"sampling.{key} is unknown; expected {', '.join(DEFAULTS)}")
     return DEFAULTS | given
+
+
+def training_sites(
+    genomes: dict[str, EncodedGenome],
+    sites: dict[str, pd.DataFrame],
+    splits: dict[str, pd.DataFrame],
+) -> dict[str, pd.DataFrame]:
+    """Return the sites that lie in the training part of each genome."""
+    kept = {}
+    for name, genome in genomes.items():
+        intervals = splits[name][splits[name]["part"] == "train"]
+        table = sites[name]
+        positions = table["position"].to_numpy()
+        row = locate(intervals, genome.contigs, table["contig"], positions, name)
+        kept[name] = table[row >= 0]
+    return kept
 
 
 def check_parts(stretches: dict[str, list[Stretch]], length: int) -> None:

@@ -61,6 +61,31 @@ def test_training_part_without_sites_is_an_error(planted, tmp_path, capsys):
     assert not out.exists()
 
 
+def test_decoys_do_not_look_at_held_out_sites(planted, tmp_path):
+    """Moving every site outside the training part changes neither windows nor decoy words."""
+    import dataclasses
+
+    settings = '{"length": 1000, "windows": 100, "sources": {"decoys": 1.0}}'
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    assert run(planted, tmp_path / "a", settings) == 0
+    table = pd.read_parquet(planted.sites)
+    split = pd.read_csv(planted.split, sep="\t").set_index("part")
+    train = (table["contig"] == "chr1") & (table["position"] < split.loc["train", "end"])
+    assert 0 < train.sum() < len(table)
+    held_out = table[~train]
+    many = [held_out.assign(position=held_out["position"] + shift) for shift in range(3, 30)]
+    path = tmp_path / "sites.parquet"
+    pd.concat([table[train], *many]).to_parquet(path)
+    moved = dataclasses.replace(planted, sites=path)
+    assert run(moved, tmp_path / "b", settings) == 0
+    first, second = (json.loads((tmp_path / key / "s.json").read_text()) for key in "ab")
+    assert first["decoy_dinucleotides"] == second["decoy_dinucleotides"]
+    windows = [pd.read_parquet(tmp_path / key / "w.parquet") for key in "ab"]
+    mine = [table[table["part"] == "train"].drop(columns="inclusion") for table in windows]
+    pd.testing.assert_frame_equal(*mine)
+
+
 def test_runs_as_a_program(repository):
     script = repository / "scripts" / "sample_windows.py"
     done = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True)
