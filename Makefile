@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # Scripts are called as `python`: the one of the environment comes first.
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help setup bedtools demo test lint clean
+.PHONY: help setup bedtools demo report test lint clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -40,6 +40,9 @@ demo: setup ## Learn splice sites of Arabidopsis, screen two relatives, write th
 	@if [ ! -f results/report.zip ] || [ results/splice/report.html -nt results/report.zip ]; then \
 		snakemake --report results/report.zip; fi
 	@python scripts/summarise_run.py --results results/splice
+
+report: setup ## Write results/report.zip from a finished run of the demo
+	@snakemake --report results/report.zip
 
 lint: setup ## Check style of code and workflow
 	@ruff check scripts tests

@@ -60,6 +60,7 @@ def copy_checkout(repository: Path, target: Path) -> Path:
 def assert_commands_are_understood(plan: subprocess.CompletedProcess) -> set[str]:
     """Parse every planned command with its script's own parser; return the scripts' names."""
     assert plan.returncode == 0, plan.stderr[-4000:]
+    assert "Exception" not in plan.stdout + plan.stderr, "a path was matched by the wrong rule"
     names = set()
     for line in re.findall(
         r"^Shell command: (python \S+/scripts/\w+\.py .*)$", plan.stdout, re.MULTILINE

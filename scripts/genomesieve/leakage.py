@@ -177,7 +177,7 @@ def _mark_seen(index: np.ndarray, seen: np.ndarray, kmers: np.ndarray) -> None:
     if len(index) == 0:
         return
     # Sorted queries walk through the index in order, which its size makes worth the sorting.
-    kmers = np.unique(kmers)
+    kmers = np.sort(kmers)
     where = np.minimum(np.searchsorted(index, kmers), len(index) - 1)
     seen[where[index[where] == kmers]] = True
 

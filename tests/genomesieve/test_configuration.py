@@ -85,3 +85,20 @@ def test_bad_sheets_are_named(demo, schemas, tmp_path, rows, message):
     sheet.write_text("genome\tfasta\n" + rows)
     with pytest.raises(InputError, match=message):
         resolve_plan(change(demo, "genomes", str(sheet)), *schemas)
+
+
+def undescribed(schema, place):
+    """Return the keys of a schema, at any depth, that lack a description."""
+    found = []
+    for name, item in schema.get("properties", {}).items():
+        if "description" not in item:
+            found.append(f"{place}.{name}")
+    for key, item in schema.items():
+        if isinstance(item, dict):
+            found += undescribed(item, f"{place}.{key}")
+    return found
+
+
+def test_every_key_is_described(schemas):
+    for name, schema in zip(("config", "genomes", "tracks"), schemas):
+        assert undescribed(schema, name) == []

@@ -162,6 +162,25 @@ def shard_folders(wildcards):
     return [f"{folder}/{shard}-of-{shards}" for shard in range(1, shards + 1)]
 
 
+# Names contain no slash, so that the network's paths are never read as those of a baseline.
+wildcard_constraints:
+    screen=alternatives(PLAN.screens),
+    genome=alternatives(PLAN.genomes),
+    baseline=alternatives(
+        dict.fromkeys(
+            name for screen in PLAN.screens.values() for name in screen.baselines
+        )
+    ),
+    road=alternatives(
+        road
+        for screen in PLAN.screens.values()
+        for road in model_roads(screen).values()
+    ),
+    seed=r"\d+",
+    shard=r"\d+",
+    shards=r"\d+",
+
+
 # --- command-line options ------------------------------------------------------------------------
 
 
