@@ -10,12 +10,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from genomesieve.command_line import make_parser, named_path, run_script
+from genomesieve.command_line import (
+    NamedPaths,
+    make_parser,
+    require_same_names,
+    run_script,
+)
 from genomesieve.errors import InputError
 from genomesieve.files import read_table, write_json, write_table
 from genomesieve.genome import EncodedGenome
@@ -27,18 +33,12 @@ SITE_COLUMNS = ("contig", "position", "strand", "class")
 
 
 def open_training(
-    folders: list[tuple[str, Path]], splits: list[tuple[str, Path]]
+    folders: Mapping[str, Path], splits: Mapping[str, Path]
 ) -> list[tuple[EncodedGenome, pd.DataFrame]]:
     """Return each training genome with the intervals of its training part."""
-    by_name = dict(splits)
-    if sorted(by_name) != sorted(dict(folders)):
-        raise InputError(
-            f"--train names {sorted(dict(folders))} and --train-split names {sorted(by_name)}; "
-            "expected the same genomes"
-        )
     training = []
-    for name, folder in folders:
-        split = read_split(by_name[name])
+    for name, folder in folders.items():
+        split = read_split(splits[name])
         intervals = split[split["part"] == "train"]
         training.append((EncodedGenome.open(folder, name), intervals))
     return training
@@ -69,15 +69,13 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add(
         "--train",
-        type=named_path,
-        action="append",
+        action=NamedPaths,
         required=True,
         help="NAME=FOLDER of an encoded training genome (repeat)",
     )
     add(
         "--train-split",
-        type=named_path,
-        action="append",
+        action=NamedPaths,
         required=True,
         help="NAME=split.tsv of a training genome (repeat)",
     )
@@ -109,6 +107,7 @@ def check_numbers(arguments: argparse.Namespace) -> None:
 def work(arguments: argparse.Namespace) -> None:
     """Read, compare and write."""
     check_numbers(arguments)
+    require_same_names("train", "train-split", arguments)
     training = open_training(arguments.train, arguments.train_split)
     genome = EncodedGenome.open(arguments.genome_folder, arguments.genome)
     split = read_split(arguments.split)

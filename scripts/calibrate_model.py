@@ -28,6 +28,7 @@ from genomesieve.command_line import (
     add_class_arguments,
     add_device_arguments,
     add_genome_arguments,
+    check_genome_arguments,
     json_value,
     make_parser,
     run_script,
@@ -41,6 +42,7 @@ from genomesieve.labels_on_bins import ScanLabels, label_bins
 from genomesieve.layout import ScanLayout, make_layout
 from genomesieve.scanner import Scanner, choose_device, list_chunks, make_plan, scan_bins
 from genomesieve.scores import encode_scores, list_candidates
+from genomesieve.settings import complete_settings
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +89,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def calibrate(arguments: argparse.Namespace) -> None:
     """Scan the calibrate parts, calibrate every class, write the bundle."""
     torch.set_num_threads(arguments.threads)
-    settings = complete_settings(arguments.settings)
+    check_genome_arguments(arguments)
+    settings = read_settings(arguments.settings)
     bundle = load_bundle(arguments.model)
     require_classes(bundle, list(arguments.classes), arguments.model)
     device = choose_device(arguments.device)
@@ -98,7 +101,7 @@ def calibrate(arguments: argparse.Namespace) -> None:
         bins = sum(part.layout.bins for part in parts) * bundle.strands
     bundle.scan_plan = scanner.plan.to_dict()
     bundle.calibration = {
-        "genomes": [name for name, _ in arguments.genome],
+        "genomes": list(arguments.genome),
         "bins": bins,
         "blocks": sum(len(part.layout.blocks) for part in parts),
         "settings": settings,
@@ -107,12 +110,9 @@ def calibrate(arguments: argparse.Namespace) -> None:
     save_bundle(arguments.output_dir, bundle)
 
 
-def complete_settings(given: dict) -> dict:
+def read_settings(given: object) -> dict:
     """Fill settings up with defaults; raise InputError for what is unknown or does not fit."""
-    for key in given:
-        if key not in DEFAULTS:
-            raise InputError(f"calibration.{key} is unknown; expected {', '.join(DEFAULTS)}")
-    settings = DEFAULTS | given
+    settings = complete_settings("calibration", given, DEFAULTS)
     targets = settings["precision_targets"]
     if not targets or not all(0 < target < 1 for target in targets):
         raise InputError(f"calibration.precision_targets is {targets}; expected values in (0, 1)")
@@ -128,9 +128,8 @@ def scan_parts(
 ) -> list[CalibrationPart]:
     """Scan the calibrate part of every genome into mapped files below `folder`."""
     bundle, parts = scanner.bundle, []
-    sites, intervals = dict(arguments.sites), dict(arguments.intervals)
     splits = read_splits(arguments.split)
-    for name, path in arguments.genome:
+    for name, path in arguments.genome.items():
         genome = EncodedGenome.open(path, name)
         layout = make_layout(
             splits[name],
@@ -144,8 +143,8 @@ def scan_parts(
             layout,
             genome.contigs,
             name,
-            read_table(sites[name], f"sites of {name}", SITE_COLUMNS),
-            read_table(intervals[name], f"intervals of {name}", INTERVAL_COLUMNS),
+            read_table(arguments.sites[name], f"sites of {name}", SITE_COLUMNS),
+            read_table(arguments.intervals[name], f"intervals of {name}", INTERVAL_COLUMNS),
             bundle.classes,
             bundle.stranded,
             arguments.ignore_margin,

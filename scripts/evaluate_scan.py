@@ -28,7 +28,13 @@ import pandas as pd
 from genomesieve.bootstrap import Interval, block_weights, is_reliable
 from genomesieve.call_evaluation import KeptPromise, judge_promise, list_outcomes
 from genomesieve.calls import judge_calls
-from genomesieve.command_line import json_value, make_parser, named_path, run_script
+from genomesieve.command_line import (
+    NamedPaths,
+    json_value,
+    make_parser,
+    require_same_names,
+    run_script,
+)
 from genomesieve.errors import InputError
 from genomesieve.evaluation import (
     MIDDLE_RECALL,
@@ -60,6 +66,7 @@ from genomesieve.scan_files import (
     strands_of,
 )
 from genomesieve.scores import UNSCORED, decode_scores
+from genomesieve.settings import complete_settings
 
 logger = logging.getLogger(__name__)
 
@@ -153,22 +160,13 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--sites", type=Path, required=True, help="sites.parquet")
     parser.add_argument("--intervals", type=Path, required=True, help="intervals.parquet")
     parser.add_argument("--leakage", type=Path, required=True, help="leakage.parquet")
-    parser.add_argument(
-        "--scan",
-        type=named_path,
-        action="append",
-        required=True,
-        metavar="MODEL=PATH",
-        help="folder that merge_scan wrote; repeat for each model, the network first",
-    )
-    parser.add_argument(
-        "--model",
-        type=named_path,
-        action="append",
-        required=True,
-        metavar="MODEL=PATH",
-        help="calibrated bundle of each model",
-    )
+    for option, text in (
+        ("--scan", "folder that merge_scan wrote; repeat for each model, the network first"),
+        ("--model", "calibrated bundle of each model"),
+    ):
+        parser.add_argument(
+            option, action=NamedPaths, required=True, metavar="MODEL=PATH", help=text
+        )
     parser.add_argument(
         "--settings",
         type=json_value,
@@ -182,14 +180,10 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """Evaluate all models and write all tables."""
-    settings = complete_settings(arguments.settings)
-    bundles, scans = dict(arguments.model), dict(arguments.scan)
-    if set(bundles) != set(scans):
-        raise InputError(
-            f"--scan names {', '.join(scans)} and --model {', '.join(bundles)}; "
-            "expected the same models"
-        )
-    models = {name: read_calibrated_model(bundles[name]) for name in scans}
+    settings = complete_settings("evaluation", arguments.settings, DEFAULTS)
+    require_same_names("scan", "model", arguments)
+    scans = arguments.scan
+    models = {name: read_calibrated_model(arguments.model[name]) for name in scans}
     check_models(models)
     network = next(iter(scans))
     layout, part, first_bin = evaluated_layout(scans[network], models[network])
@@ -203,14 +197,6 @@ def evaluate(arguments: argparse.Namespace) -> None:
     for name, table in tables.items():
         write_table(arguments.output_dir / name, table)
     write_json(arguments.output_dir / "details.json", details)
-
-
-def complete_settings(given: dict) -> dict:
-    """Fill settings up with defaults; raise InputError for an unknown key."""
-    for key in given:
-        if key not in DEFAULTS:
-            raise InputError(f"evaluation.{key} is unknown; expected {', '.join(DEFAULTS)}")
-    return DEFAULTS | given
 
 
 def check_models(models: dict[str, dict]) -> None:

@@ -27,6 +27,7 @@ import torch
 from genomesieve.alphabet import DNA
 from genomesieve.architecture import Architecture, KmerSettings
 from genomesieve.baselines import (
+    SPANS,
     choose_matrices,
     fit_kmer_class,
     letter_frequencies,
@@ -43,6 +44,7 @@ from genomesieve.bundle import Bundle, save_bundle
 from genomesieve.command_line import (
     add_class_arguments,
     add_genome_arguments,
+    check_genome_arguments,
     json_value,
     make_parser,
     run_script,
@@ -56,6 +58,7 @@ from genomesieve.labelled_genome import (
 )
 from genomesieve.motifs import find_motifs, read_jaspar
 from genomesieve.networks import build_network
+from genomesieve.settings import complete_settings
 
 logger = logging.getLogger(__name__)
 
@@ -93,18 +96,19 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def fit(arguments: argparse.Namespace) -> None:
     """Fit the baseline and write its folder."""
     torch.set_num_threads(arguments.threads)
+    check_genome_arguments(arguments)
     names = list(arguments.classes)
     stranded = shared_strandedness(arguments.classes)
     genomes = open_labelled_genomes(
-        dict(arguments.genome),
-        dict(arguments.sites),
-        dict(arguments.intervals),
+        arguments.genome,
+        arguments.sites,
+        arguments.intervals,
         names,
         stranded,
         arguments.ignore_margin,
     )
     splits = read_splits(arguments.split)
-    settings = complete_settings(arguments.method, arguments.settings)
+    settings = complete_settings(arguments.method, arguments.settings, DEFAULTS[arguments.method])
     work = fit_matrices if arguments.method == "pwm" else fit_kmers
     bundle = work(arguments, settings, genomes, splits, names, stranded)
     bundle.training |= {
@@ -114,15 +118,6 @@ def fit(arguments: argparse.Namespace) -> None:
         "torch": torch.__version__,
     }
     save_bundle(arguments.output_dir, bundle)
-
-
-def complete_settings(method: str, given: dict) -> dict:
-    """Fill settings up with defaults, or raise InputError for one that is unknown."""
-    known = DEFAULTS[method]
-    for key in given:
-        if key not in known:
-            raise InputError(f"{method}.{key} is unknown; expected {', '.join(known)}")
-    return known | given
 
 
 def fit_matrices(arguments, settings, genomes, splits, names, stranded) -> Bundle:
@@ -180,7 +175,7 @@ def count_candidates(
     genomes: dict[str, LabelledGenome], splits: dict, names: list[str], backgrounds: dict
 ) -> list:
     """Count matrices from the aligned training sites of every class."""
-    reach = 40
+    reach = max(max(span) for span in SPANS)
     candidates = []
     for row in range(len(names)):
         aligned = [

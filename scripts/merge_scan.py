@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from genomesieve.calls import merge_candidates
-from genomesieve.command_line import make_parser, run_script
+from genomesieve.command_line import add_scan_arguments, make_parser, run_script
 from genomesieve.errors import InputError
 from genomesieve.files import read_json, read_table, whole_file, write_json, write_table
 from genomesieve.genome import read_contigs
@@ -39,6 +39,7 @@ from genomesieve.scan_files import (
     write_histograms,
 )
 from genomesieve.scores import decode_scores
+from genomesieve.splitting import read_split
 from genomesieve.tracks import write_bigwig, write_calls
 
 logger = logging.getLogger(__name__)
@@ -50,17 +51,7 @@ STRAND_NAMES = {1: (("both", "."),), 2: (("plus", "+"), ("minus", "-"))}
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
-    parser.add_argument("--model", type=Path, required=True, help="calibrated model folder")
-    parser.add_argument(
-        "--genome-folder", type=Path, required=True, help="from encode_genome; its name is used"
-    )
-    parser.add_argument("--split", type=Path, required=True, help="split.tsv from split_genome")
-    parser.add_argument(
-        "--parts",
-        type=lambda text: tuple(text.split(",")),
-        required=True,
-        help="parts of the split that were scanned, with commas between them",
-    )
+    add_scan_arguments(parser)
     parser.add_argument(
         "--shard",
         type=Path,
@@ -77,8 +68,7 @@ def merge(arguments: argparse.Namespace) -> None:
     model = read_calibrated_model(arguments.model)
     genome = arguments.genome_folder.name
     contigs = read_contigs(arguments.genome_folder / "contigs.tsv")
-    columns = ("contig", "start", "end", "part")
-    split = read_table(arguments.split, "split", columns, text=("contig", "part"))
+    split = read_split(arguments.split)
     layout = make_layout(
         split, contigs, arguments.parts, model["resolution"], model["context"], genome
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from genomesieve.command_line import json_value, make_parser, named_path, run_script
+from genomesieve.command_line import NamedPaths, json_value, make_parser, run_script
 from genomesieve.errors import InputError
 from genomesieve.figures import draw_panels, join_panels
 from genomesieve.files import existing_file, read_json, read_table, whole_file
@@ -144,7 +144,7 @@ def read_screen(arguments: argparse.Namespace) -> Screen:
     """Read all results of a screen."""
     keys = ["scan", "genome_folder", "split", "evaluation"]
     keys += [f"{title}_summary" for title in SUMMARIES]
-    paths = {key: dict(getattr(arguments, key)) for key in keys}
+    paths = {key: getattr(arguments, key) for key in keys}
     for key, named in paths.items():
         unknown = sorted(set(named) - set(paths["split"]))
         if unknown:
@@ -159,7 +159,7 @@ def read_screen(arguments: argparse.Namespace) -> Screen:
         network=read_network(arguments.model),
         baselines=[
             ModelFacts(name, read_facts(folder), pd.DataFrame())
-            for name, folder in arguments.baseline
+            for name, folder in arguments.baseline.items()
         ],
         genomes=[read_genome(name, paths) for name in paths["split"]],
         windows_summary=read_json(arguments.windows_summary, "windows summary")
@@ -194,28 +194,27 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         help="JSON object or file, shown as the configuration; its keys `title` (text) and `notes` "
         "(list of sentences for the reader) are used",
     )
-    named = {"type": named_path, "action": "append", "metavar": "GENOME=PATH"}
+    named = {"action": NamedPaths, "metavar": "GENOME=PATH"}
     parser.add_argument(
         "--genome-folder", **named, required=True, help="encoded genome folder (repeat)"
     )
     parser.add_argument("--split", **named, required=True, help="split table, bp (repeat)")
     parser.add_argument(
-        "--scan", **named, default=[], help="merged scan folder of a genome that has one (repeat)"
+        "--scan", **named, default={}, help="merged scan folder of a genome that has one (repeat)"
     )
     parser.add_argument(
-        "--evaluation", **named, default=[], help="evaluation folder, if annotated (repeat)"
+        "--evaluation", **named, default={}, help="evaluation folder, if annotated (repeat)"
     )
     for title in SUMMARIES:
         parser.add_argument(
-            f"--{title}-summary", **named, default=[], help=f"JSON of the {title} step (repeat)"
+            f"--{title}-summary", **named, default={}, help=f"JSON of the {title} step (repeat)"
         )
     parser.add_argument("--windows-summary", type=Path, help="JSON of the training windows")
     parser.add_argument("--model", type=Path, required=True, help="calibrated bundle folder")
     parser.add_argument(
         "--baseline",
-        type=named_path,
-        action="append",
-        default=[],
+        action=NamedPaths,
+        default={},
         metavar="NAME=PATH",
         help="bundle folder of a baseline, by its name in the metrics (repeat)",
     )

@@ -18,12 +18,19 @@ import numpy as np
 import pandas as pd
 
 from genomesieve.alphabet import DNA
-from genomesieve.command_line import add_genome_arguments, json_value, make_parser, run_script
+from genomesieve.command_line import (
+    add_genome_arguments,
+    check_genome_arguments,
+    json_value,
+    make_parser,
+    run_script,
+)
 from genomesieve.errors import InputError
 from genomesieve.files import read_table, write_json, write_table
 from genomesieve.genome import EncodedGenome
 from genomesieve.labelled_genome import SITE_COLUMNS, read_splits
 from genomesieve.sampling import (
+    SOURCES,
     Stretch,
     common_dinucleotides,
     draw_windows,
@@ -32,6 +39,7 @@ from genomesieve.sampling import (
     make_grid,
     tile_part,
 )
+from genomesieve.settings import complete_settings, require_above_zero
 from genomesieve.splitting import locate
 
 DEFAULTS = {
@@ -54,7 +62,6 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         'share, "uniform": share, "gc_matched": share, "decoys": share}, "validation_bp": bp}',
     )
     parser.add_argument("--resolution", type=int, required=True, help="bp a prediction covers")
-    parser.add_argument("--context", type=int, default=0, help="bp a prediction sees on each side")
     parser.add_argument("--seed", type=int, default=0, help="seed of the draws")
     parser.add_argument("--output", type=Path, required=True, help="table of windows (parquet)")
     parser.add_argument("--summary", type=Path, required=True, help="what was drawn (JSON)")
@@ -63,11 +70,13 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def sample(arguments: argparse.Namespace) -> None:
     """Draw the windows and write them."""
-    settings = complete_settings(arguments.settings)
+    check_genome_arguments(arguments)
+    settings = read_settings(arguments.settings)
     grid = make_grid(settings["length"], arguments.resolution)
-    genomes = {name: EncodedGenome.open(path, name) for name, path in arguments.genome}
+    genomes = {name: EncodedGenome.open(path, name) for name, path in arguments.genome.items()}
     sites = {
-        name: read_table(path, f"sites of {name}", SITE_COLUMNS) for name, path in arguments.sites
+        name: read_table(path, f"sites of {name}", SITE_COLUMNS)
+        for name, path in arguments.sites.items()
     }
     splits = read_splits(arguments.split)
     stretches = {
@@ -104,12 +113,12 @@ def sample(arguments: argparse.Namespace) -> None:
     write_json(arguments.summary, summary)
 
 
-def complete_settings(given: dict) -> dict:
-    """Fill settings up with defaults; raise InputError for what is unknown."""
-    for key in given:
-        if key not in DEFAULTS:
-            raise InputError(f"sampling.{key} is unknown; expected {', '.join(DEFAULTS)}")
-    return DEFAULTS | given
+def read_settings(given: object) -> dict:
+    """Fill settings up with defaults; raise InputError for what is unknown or does not fit."""
+    settings = complete_settings("sampling", given, DEFAULTS)
+    require_above_zero("sampling", settings, "length", "windows", "validation_bp")
+    complete_settings("sampling.sources", settings["sources"], dict.fromkeys(SOURCES, 0.0))
+    return settings
 
 
 def training_sites(

@@ -24,7 +24,12 @@ import numpy as np
 import torch
 
 from genomesieve.bundle import Bundle, load_bundle
-from genomesieve.command_line import add_device_arguments, make_parser, run_script
+from genomesieve.command_line import (
+    add_device_arguments,
+    add_scan_arguments,
+    make_parser,
+    run_script,
+)
 from genomesieve.errors import InputError
 from genomesieve.files import whole_file, write_json, write_table
 from genomesieve.genome import EncodedGenome
@@ -48,16 +53,7 @@ logger = logging.getLogger(__name__)
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
-    parser.add_argument("--model", type=Path, required=True, help="calibrated model folder")
-    parser.add_argument("--genome", required=True, help="name of the genome, for messages")
-    parser.add_argument("--genome-folder", type=Path, required=True, help="from encode_genome")
-    parser.add_argument("--split", type=Path, required=True, help="split.tsv from split_genome")
-    parser.add_argument(
-        "--parts",
-        type=lambda text: tuple(text.split(",")),
-        required=True,
-        help="parts of the split to scan, with commas between them, such as test,screen",
-    )
+    add_scan_arguments(parser)
     parser.add_argument("--shard", type=int, default=1, help="which shard, counted from 1")
     parser.add_argument("--shards", type=int, default=1, help="into how many the scan is cut")
     parser.add_argument(
@@ -74,25 +70,12 @@ def scan(arguments: argparse.Namespace) -> None:
     bundle = load_bundle(arguments.model)
     floors = calibrated_floors(bundle, arguments.model)
     plan = ScanPlan(**bundle.scan_plan)
-    genome = EncodedGenome.open(arguments.genome_folder, arguments.genome)
-    split = read_split(arguments.split)
-    layout = make_layout(
-        split,
-        genome.contigs,
-        arguments.parts,
-        bundle.architecture.resolution,
-        bundle.architecture.context,
-        genome.name,
-    )
-    if layout.bins == 0:
-        raise InputError(
-            f"{arguments.split} has no bins in parts {','.join(arguments.parts)}; expected some"
-        )
+    genome = EncodedGenome.open(arguments.genome_folder, arguments.genome_folder.name)
+    layout = scanned_layout(arguments, genome, bundle)
     chunks = list_chunks(layout, plan.chunk)
     wanted = shard_of_chunks(len(chunks), arguments.shard, arguments.shards)
     first, end = bin_range(chunks, wanted, layout)
-    device = choose_device(arguments.device)
-    scanner = Scanner(bundle, plan, device)
+    scanner = Scanner(bundle, plan, choose_device(arguments.device))
     arguments.output_dir.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(dir=arguments.output_dir, prefix=".scan-") as folder:
@@ -104,33 +87,62 @@ def scan(arguments: argparse.Namespace) -> None:
             scores.flush()
             with whole_file(arguments.output_dir / "scores.npy") as temporary:
                 path.replace(temporary)
-    passes = bundle.strands
-    write_json(
-        arguments.output_dir / "summary.json",
-        {
-            "genome": genome.name,
-            "model": bundle.name,
-            "shard": arguments.shard,
-            "shards": arguments.shards,
-            "parts": list(arguments.parts),
-            "first_bin": first,
-            "end_bin": end,
-            "bins": end - first,
-            "total_bins": layout.bins,
-            "strands": passes,
-            "plan": plan.to_dict(),
-            "device": str(device),
-            "threads": arguments.threads,
-            "seconds": round(seconds, 3),
-        },
-    )
+    summary = describe(arguments, scanner, genome.name, (first, end, layout.bins), seconds)
+    write_json(arguments.output_dir / "summary.json", summary)
+    bases = (end - first) * layout.resolution
     logger.info(
         "%s: %d bp, %d strand passes, %.0f bp/s",
         genome.name,
-        (end - first) * layout.resolution,
-        passes,
-        (end - first) * layout.resolution * passes / max(seconds, 1e-9),
+        bases,
+        bundle.strands,
+        bases * bundle.strands / max(seconds, 1e-9),
     )
+
+
+def scanned_layout(
+    arguments: argparse.Namespace, genome: EncodedGenome, bundle: Bundle
+) -> ScanLayout:
+    """Return the bins of the parts to scan, of all shards together."""
+    layout = make_layout(
+        read_split(arguments.split),
+        genome.contigs,
+        arguments.parts,
+        bundle.architecture.resolution,
+        bundle.architecture.context,
+        genome.name,
+    )
+    if layout.bins == 0:
+        raise InputError(
+            f"{arguments.split} has no bins in parts {','.join(arguments.parts)}; expected some"
+        )
+    return layout
+
+
+def describe(
+    arguments: argparse.Namespace,
+    scanner: Scanner,
+    genome: str,
+    bins: tuple[int, int, int],
+    seconds: float,
+) -> dict:
+    """Return summary.json; `bins` are the shard's first, the one after its last, and all."""
+    first, end, total = bins
+    return {
+        "genome": genome,
+        "model": scanner.bundle.name,
+        "shard": arguments.shard,
+        "shards": arguments.shards,
+        "parts": list(arguments.parts),
+        "first_bin": first,
+        "end_bin": end,
+        "bins": end - first,
+        "total_bins": total,
+        "strands": scanner.bundle.strands,
+        "plan": scanner.plan.to_dict(),
+        "device": str(scanner.device),
+        "threads": arguments.threads,
+        "seconds": round(seconds, 3),
+    }
 
 
 def calibrated_floors(bundle: Bundle, folder: Path) -> np.ndarray:

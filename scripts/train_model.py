@@ -22,13 +22,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from genomesieve.architecture import resolve_architecture
+from genomesieve.architecture import Architecture, resolve_architecture
 from genomesieve.batches import WindowSource
 from genomesieve.bundle import Bundle, save_bundle
 from genomesieve.command_line import (
     add_class_arguments,
     add_device_arguments,
     add_genome_arguments,
+    check_genome_arguments,
     json_value,
     make_parser,
     run_script,
@@ -94,45 +95,43 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def train(arguments: argparse.Namespace) -> None:
     """Read everything, train, and write the model folder."""
     torch.set_num_threads(arguments.threads)
+    check_genome_arguments(arguments)
     device = choose_device(arguments.device)
     architecture = resolve_architecture(arguments.model)
     settings = TrainingSettings.from_mapping(arguments.training)
     stranded = shared_strandedness(arguments.classes)
     names = list(arguments.classes)
     genomes = open_labelled_genomes(
-        dict(arguments.genome),
-        dict(arguments.sites),
-        dict(arguments.intervals),
+        arguments.genome,
+        arguments.sites,
+        arguments.intervals,
         names,
         stranded,
         arguments.ignore_margin,
     )
-    windows = read_table(arguments.windows, "windows", WINDOW_COLUMNS)
-    sources = {
-        part: WindowSource(rows, genomes, architecture, settings.weight_cap)
-        for part, rows in windows.groupby("part")
-    }
-    if set(sources) != {"train", "valid"}:
-        raise InputError(f"{arguments.windows} has parts {sorted(sources)}; expected train, valid")
+    sources = read_sources(arguments.windows, genomes, architecture, settings)
     prevalence = part_prevalence(genomes, read_splits(arguments.split), architecture.resolution)
     torch.manual_seed(arguments.seed)
     network = build_network(
         architecture, len(names), arguments.labels, arguments.reverse_complement
     )
     set_prior(network, prevalence, arguments.labels)
-    logger.info(
-        "%s: %d parameters, context %d bp, resolution %d bp; %d training windows of %d bp, "
-        "effective share %.2f; device %s, %d threads",
-        architecture.settings.preset,
-        sum(weight.numel() for weight in network.parameters()),
-        architecture.context,
-        architecture.resolution,
-        len(sources["train"]),
-        sources["train"].length,
-        sources["train"].effective_share,
-        device,
-        arguments.threads,
+    bundle = Bundle(
+        name=architecture.settings.preset,
+        network=network,
+        architecture=architecture,
+        classes=names,
+        stranded=stranded,
+        labels=arguments.labels,
+        reverse_complement=arguments.reverse_complement,
+        training={
+            **vars(settings),
+            **describe_run(arguments, device, sources["train"]),
+            "genomes": sorted(genomes),
+            "prevalence": dict(zip(names, prevalence.tolist())),
+        },
     )
+    log_start(bundle, sources["train"])
     trainer = Trainer(
         network,
         sources["train"],
@@ -145,32 +144,56 @@ def train(arguments: argparse.Namespace) -> None:
         arguments.checkpoint,
         fingerprint(arguments),
     )
-    history = trainer.fit()
-    save_bundle(
-        arguments.output_dir,
-        Bundle(
-            name=architecture.settings.preset,
-            network=network,
-            architecture=architecture,
-            classes=names,
-            stranded=stranded,
-            labels=arguments.labels,
-            reverse_complement=arguments.reverse_complement,
-            training={
-                **vars(settings),
-                "seed": arguments.seed,
-                "device": str(device),
-                "threads": arguments.threads,
-                "torch": torch.__version__,
-                "genomes": sorted(genomes),
-                "windows": len(sources["train"]),
-                "window_length": sources["train"].length,
-                "effective_share": sources["train"].effective_share,
-                "prevalence": dict(zip(names, prevalence.tolist())),
-                "windows_sha256": file_digest(arguments.windows),
-            },
-            history=history,
-        ),
+    bundle.history = trainer.fit()
+    save_bundle(arguments.output_dir, bundle)
+
+
+def read_sources(
+    path: Path,
+    genomes: dict[str, LabelledGenome],
+    architecture: Architecture,
+    settings: TrainingSettings,
+) -> dict[str, WindowSource]:
+    """Read the windows table as one source of batches for `train` and one for `valid`."""
+    windows = read_table(path, "windows", WINDOW_COLUMNS)
+    sources = {
+        part: WindowSource(rows, genomes, architecture, settings.weight_cap)
+        for part, rows in windows.groupby("part")
+    }
+    if set(sources) != {"train", "valid"}:
+        raise InputError(f"{path} has parts {sorted(sources)}; expected train, valid")
+    return sources
+
+
+def describe_run(arguments: argparse.Namespace, device: torch.device, source: WindowSource) -> dict:
+    """Return what model.json says of the run and its data."""
+    return {
+        "seed": arguments.seed,
+        "device": str(device),
+        "threads": arguments.threads,
+        "torch": torch.__version__,
+        "windows": len(source),
+        "window_length": source.length,
+        "effective_share": source.effective_share,
+        "windows_sha256": file_digest(arguments.windows),
+    }
+
+
+def log_start(bundle: Bundle, source: WindowSource) -> None:
+    """Log what is about to be trained, on what."""
+    architecture = bundle.architecture
+    logger.info(
+        "%s: %d parameters, context %d bp, resolution %d bp; %d training windows of %d bp, "
+        "effective share %.2f; device %s, %d threads",
+        bundle.name,
+        sum(weight.numel() for weight in bundle.network.parameters()),
+        architecture.context,
+        architecture.resolution,
+        len(source),
+        source.length,
+        source.effective_share,
+        bundle.training["device"],
+        bundle.training["threads"],
     )
 
 
@@ -196,10 +219,10 @@ def file_digest(path: Path) -> str:
 
 def fingerprint(arguments: argparse.Namespace) -> str:
     """Digest everything that a checkpoint must agree on: data, settings, software."""
-    inputs = [arguments.windows, *(path for _, path in arguments.sites + arguments.intervals)]
+    inputs = [arguments.windows, *arguments.sites.values(), *arguments.intervals.values()]
     content = {
         "inputs": [file_digest(path) for path in inputs],
-        "contigs": [file_digest(folder / "contigs.tsv") for _, folder in arguments.genome],
+        "contigs": [file_digest(folder / "contigs.tsv") for folder in arguments.genome.values()],
         "model": arguments.model,
         "training": arguments.training,
         "classes": arguments.classes,

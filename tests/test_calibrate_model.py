@@ -41,7 +41,7 @@ def test_probabilities_average_to_the_prevalence(planted, calibrated, tmp_path):
     assert (
         scan_genome.main(
             [
-                *("--model", str(calibrated), "--genome", "toy", "--threads", "1"),
+                *("--model", str(calibrated), "--threads", "1"),
                 *("--genome-folder", str(planted.folder), "--split", str(planted.split)),
                 *("--parts", "calibrate", "--keep-scores", "--output-dir", str(folder)),
             ]
@@ -62,7 +62,7 @@ def test_probabilities_average_to_the_prevalence(planted, calibrated, tmp_path):
     [
         ('{"precision_targets": [1.5]}', "expected values in (0, 1)"),
         ('{"operating": 0.33}', "expected one of"),
-        ('{"precisions": [0.5]}', "calibration.precisions is unknown"),
+        ('{"precisions": [0.5]}', "calibration.precisions: there is no such"),
     ],
 )
 def test_bad_settings_are_named(planted, trained, tmp_path, capsys, settings, message):

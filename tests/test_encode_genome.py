@@ -111,7 +111,7 @@ def test_bad_fasta_is_named(tmp_path, capsys, kind):
     assert run(path, tmp_path / "out") == 1
     error = capsys.readouterr().err
     assert message in error and "bad.fa" in error
-    assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
+    assert not list((tmp_path / "out").glob("*"))
 
 
 def test_missing_file_is_named(tmp_path, capsys):

@@ -99,7 +99,7 @@ def test_bad_motif_file_is_named(planted, tmp_path, capsys, text, message):
 
 def test_unknown_setting_is_named(planted, tmp_path, capsys):
     assert run(planted, tmp_path / "out", "kmer", "--settings", '{"kay": 3}') == 1
-    assert "kmer.kay is unknown" in capsys.readouterr().err
+    assert "kmer.kay: there is no such setting" in capsys.readouterr().err
 
 
 def test_runs_as_a_program(repository):

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import subprocess
 import sys
@@ -37,9 +38,14 @@ def test_windows_of_both_parts_are_written(planted, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ('{"lenght": 5}', "sampling.lenght is unknown"),
+        ('{"lenght": 5}', "did you mean 'length'"),
         ('{"length": 900000}', "holds a window of 900000 bp"),
         ('{"length": 1000, "sources": {"uniform": 0.4}}', "expected 1"),
+        ('{"length": "1000"}', "sampling.length is '1000'; expected a whole number"),
+        ('{"windows": 0}', "sampling.windows is 0; expected above 0"),
+        ('{"sources": ["sites"]}', "sampling.sources is ['sites']; expected a table"),
+        ('{"sources": {"site": 1.0}}', "sampling.sources.site: there is no such setting"),
+        ('{"sources": {"sites": "all"}}', "sampling.sources.sites is 'all'; expected a number"),
     ],
 )
 def test_bad_settings_are_named(planted, tmp_path, capsys, settings, message):
@@ -48,9 +54,24 @@ def test_bad_settings_are_named(planted, tmp_path, capsys, settings, message):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_training_part_without_sites_is_an_error(planted, tmp_path, capsys):
-    import dataclasses
+def test_site_on_a_contig_that_is_not_there_is_named(planted, tmp_path, capsys):
+    sites = tmp_path / "sites.parquet"
+    pd.read_parquet(planted.sites).replace({"contig": {"chr2": "chr9"}}).to_parquet(sites)
+    out = tmp_path / "out"
+    assert run(dataclasses.replace(planted, sites=sites), out, '{"length": 1000}') == 1
+    assert "no contig 'chr9'" in capsys.readouterr().err
+    assert not out.exists() or list(out.iterdir()) == []
 
+
+def test_options_that_name_different_genomes_are_an_error(planted, tmp_path, capsys):
+    arguments = ["--resolution", "1", "--output", str(tmp_path / "o"), "--summary", "s"]
+    given = planted.arguments()
+    given[given.index("--sites") + 1] = f"other={planted.sites}"
+    assert sample_windows.main([*given, *arguments]) == 1
+    assert "--sites names other and --genome toy" in capsys.readouterr().err
+
+
+def test_training_part_without_sites_is_an_error(planted, tmp_path, capsys):
     table = pd.read_parquet(planted.sites)
     path = tmp_path / "sites.parquet"
     table[table["contig"] == "chr2"].to_parquet(path)
@@ -63,8 +84,6 @@ def test_training_part_without_sites_is_an_error(planted, tmp_path, capsys):
 
 def test_decoys_do_not_look_at_held_out_sites(planted, tmp_path):
     """Moving every site outside the training part changes neither windows nor decoy words."""
-    import dataclasses
-
     settings = '{"length": 1000, "windows": 100, "sources": {"decoys": 1.0}}'
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()

@@ -13,7 +13,7 @@ from genomesieve.scores import count_codes
 def run(planted, model, folder, *extra, genome_folder=None):
     return scan_genome.main(
         [
-            *("--model", str(model), "--genome", "toy"),
+            *("--model", str(model)),
             *("--genome-folder", str(genome_folder or planted.folder)),
             *("--split", str(planted.split), "--parts", "test", "--threads", "1"),
             *("--device", "cpu", "--output-dir", str(folder), *extra),
@@ -90,9 +90,10 @@ def test_genome_that_does_not_fit_its_table_is_refused(planted, calibrated, tmp_
     assert "expected (" in capsys.readouterr().err
 
 
-def test_scan_never_reads_labels():
+def test_scan_never_reads_labels(planted, calibrated, tmp_path, capsys):
     with pytest.raises(SystemExit):
-        scan_genome.parse_arguments(["--sites", "x"])
+        run(planted, calibrated, tmp_path / "out", "--sites", str(planted.sites))
+    assert "unrecognized arguments: --sites" in capsys.readouterr().err
 
 
 def test_runs_as_a_program(repository):

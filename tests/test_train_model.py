@@ -62,13 +62,13 @@ def test_killed_run_ends_where_the_unbroken_one_does(planted, tmp_path, monkeypa
     assert not (tmp_path / "checkpoint").exists()
 
 
-def test_checkpoint_of_another_run_is_ignored(planted, tmp_path, caplog):
+def test_checkpoint_of_another_run_is_ignored(planted, tmp_path, capsys):
     checkpoint = tmp_path / "checkpoint"
     checkpoint.mkdir()
     torch.save({"fingerprint": "other"}, checkpoint / "state.pt")
     options = arguments(planted, tmp_path / "out", **{"--checkpoint": str(checkpoint)})
-    with caplog.at_level("WARNING"):
-        assert train_model.main(options) == 0
+    assert train_model.main(options) == 0
+    assert "belongs to another run" in capsys.readouterr().err
 
 
 def bad_input(planted, tmp_path, capsys, **changed):
@@ -90,7 +90,7 @@ def test_cuda_that_is_absent_is_an_error(planted, tmp_path, capsys):
     [
         ("--windows", "nowhere.parquet", "does not exist"),
         ("--model", '{"preset": "dilated", "kernal": 3}', "did you mean 'kernel'"),
-        ("--training", '{"step": 3}', "training.step is unknown"),
+        ("--training", '{"step": 3}', "did you mean 'steps'"),
         ("--training", '{"steps": 0}', "expected above 0"),
     ],
 )

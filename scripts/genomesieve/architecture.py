@@ -6,11 +6,11 @@ needs them for guards and blocks; the networks themselves are built in `networks
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 
 from genomesieve.errors import InputError
+from genomesieve.settings import complete_settings
 
 
 @dataclass(frozen=True)
@@ -196,32 +196,9 @@ def resolve_architecture(model: Mapping) -> Architecture:
         raise InputError(f"model.preset is {preset!r}; expected one of {', '.join(PRESETS)}")
     kind = PRESETS[preset]
     defaults = {item.name: item.default for item in fields(kind)}
-    values = {key: _checked(key, value, defaults, preset) for key, value in model.items()}
-    settings = kind(**values)
+    settings = kind(**complete_settings("model", model, defaults))
     settings.check()
     return Architecture(settings)
-
-
-def _checked(key: str, value: object, defaults: Mapping, preset: str) -> object:
-    """Return one setting in the type of its default."""
-    if key not in defaults:
-        near = difflib.get_close_matches(key, defaults, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(defaults)}"
-        raise InputError(f"model.{key}: preset {preset} has no such setting{hint}")
-    default = defaults[key]
-    if isinstance(default, tuple):
-        if isinstance(value, list | tuple) and all(type(item) is int for item in value):
-            return tuple(value)
-    elif isinstance(default, bool) or isinstance(default, str):
-        if type(value) is type(default):
-            return value
-    elif isinstance(default, int):
-        if type(value) is int:
-            return value
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    expected = "list of int" if isinstance(default, tuple) else type(default).__name__
-    raise InputError(f"model.{key} is {value!r}; expected {expected}, such as {default!r}")
 
 
 def _require_positive(settings: Settings, *names: str) -> None:

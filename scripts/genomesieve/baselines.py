@@ -24,7 +24,7 @@ from genomesieve.training import validation_average_precision
 
 logger = logging.getLogger(__name__)
 
-SPANS = ((3, 8), (8, 8), (15, 5), (25, 3), (25, 10), (40, 10))
+SPANS = ((3, 8), (8, 8), (15, 5), (25, 10), (40, 10), (10, 40), (40, 40), (80, 80))
 """Bases before and after a site that a matrix may cover; the best is chosen on training data."""
 
 

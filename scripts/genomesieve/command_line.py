@@ -43,6 +43,45 @@ def named_path(text: str) -> tuple[str, Path]:
     return name, Path(path)
 
 
+class NamedPaths(argparse.Action):
+    """Collect a repeated NAME=PATH option into {name: path}; no name may come twice."""
+
+    def __init__(self, option_strings: list[str], dest: str, **settings: object):
+        super().__init__(option_strings, dest, type=named_path, **settings)
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        """Add one pair to the option's dictionary."""
+        name, path = values
+        known = getattr(namespace, self.dest) or {}
+        if name in known:
+            parser.error(f"argument {option_string}: {name} is given twice")
+        setattr(namespace, self.dest, known | {name: path})
+
+
+def comma_list(text: str) -> tuple[str, ...]:
+    """Read names with commas between them (argparse `type`)."""
+    return tuple(name.strip() for name in text.split(","))
+
+
+def require_same_names(first: str, second: str, arguments: argparse.Namespace) -> None:
+    """Raise InputError unless two NAME=PATH options name the same things.
+
+    Parameters
+    ----------
+    first, second : str
+        The options without dashes, such as `genome` and `sites`.
+    arguments : argparse.Namespace
+    """
+    found, expected = (
+        sorted(getattr(arguments, name.replace("-", "_"))) for name in (second, first)
+    )
+    if found != expected:
+        raise InputError(
+            f"--{second} names {', '.join(found)} and --{first} {', '.join(expected)}; "
+            "expected the same names"
+        )
+
+
 def run_script(work: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:
     """Run a script's work and turn an InputError into one line on stderr and exit code 1.
 
@@ -79,12 +118,17 @@ def add_genome_arguments(parser: argparse.ArgumentParser) -> None:
     for option, text in texts.items():
         parser.add_argument(
             option,
-            type=named_path,
-            action="append",
+            action=NamedPaths,
             required=True,
             metavar="NAME=PATH",
             help=f"{text} of a genome; repeat for every genome",
         )
+
+
+def check_genome_arguments(arguments: argparse.Namespace) -> None:
+    """Raise InputError unless all options of `add_genome_arguments` name the same genomes."""
+    for option in ("sites", "intervals", "split"):
+        require_same_names("genome", option, arguments)
 
 
 def add_class_arguments(parser: argparse.ArgumentParser) -> None:
@@ -112,3 +156,18 @@ def add_device_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the network runs; auto takes a GPU when there is one",
     )
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
+
+
+def add_scan_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what names a scan: the calibrated model, the genome's split and its scanned parts."""
+    parser.add_argument("--model", type=Path, required=True, help="calibrated model folder")
+    parser.add_argument(
+        "--genome-folder", type=Path, required=True, help="from encode_genome; its name is used"
+    )
+    parser.add_argument("--split", type=Path, required=True, help="split.tsv from split_genome")
+    parser.add_argument(
+        "--parts",
+        type=comma_list,
+        required=True,
+        help="parts of the split to scan, with commas between them, such as test,screen",
+    )

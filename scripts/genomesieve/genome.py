@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,3 +115,12 @@ def contig_index(contigs: pd.DataFrame, contig: str, genome: str) -> int:
         known = ", ".join(contigs["contig"].head(5))
         raise InputError(f"genome {genome} has no contig {contig!r}; it has {known}, ...")
     return int(rows[0])
+
+
+def contig_rows(contigs: pd.DataFrame, names: Iterable[str], genome: str) -> np.ndarray:
+    """Return the row of each named contig (int64); InputError names one that does not exist."""
+    names = pd.Index(names)
+    rows = pd.Index(contigs["contig"]).get_indexer(names)
+    if (rows < 0).any():
+        contig_index(contigs, names[int(np.argmax(rows < 0))], genome)
+    return rows.astype(np.int64)

@@ -129,9 +129,9 @@ class LabelledGenome:
         return positives, bins
 
 
-def read_splits(paths: list[tuple[str, Path]]) -> dict[str, pd.DataFrame]:
+def read_splits(paths: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
     """Read split.tsv (contig, start, end, part) of every genome."""
-    return {name: read_split(path) for name, path in paths}
+    return {name: read_split(path) for name, path in paths.items()}
 
 
 def _merge(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -182,14 +182,10 @@ def open_labelled_genomes(
     Raises
     ------
     InputError
-        If a genome lacks one of its files or a file is damaged.
+        If a file is missing or damaged.
     """
     opened = {}
     for name, folder in folders.items():
-        if name not in sites or name not in intervals:
-            raise InputError(
-                f"genome {name} has no sites or intervals; expected NAME=PATH for both"
-            )
         opened[name] = LabelledGenome(
             EncodedGenome.open(folder, name),
             read_table(sites[name], f"sites of {name}", SITE_COLUMNS),

@@ -13,8 +13,7 @@ import numpy as np
 import pandas as pd
 
 from genomesieve.alphabet import Alphabet
-from genomesieve.genome import EncodedGenome
-from genomesieve.splitting import contig_rows
+from genomesieve.genome import EncodedGenome, contig_rows
 
 LARGEST_K = 31
 """A k-mer of two bits a letter must fit a signed 64-bit number."""

@@ -4,13 +4,11 @@ A network maps one-hot sequence, shape (N, letters, L), to logits, shape (N, out
 (L - 2 * context) / resolution). Unknown bases are all-zero columns. Convolutions are valid: a
 prediction sees exactly its context and nothing padded. With exclusive labels the first output is
 the background, the others are the classes in order; with independent labels outputs are classes.
-
-One-dimensional convolutions run as two-dimensional ones of height 1 in channels-last layout, which
-is the faster path on CPUs (about 1.4 times in forward and backward passes here) and no slower on
-GPUs.
 """
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 import torch
@@ -25,16 +23,8 @@ from genomesieve.architecture import (
     MotifCnnSettings,
     PwmSettings,
 )
+from genomesieve.convolutions import Convolution
 from genomesieve.errors import InputError
-
-
-class Convolution(nn.Conv2d):
-    """A valid convolution along the sequence, on tensors of shape (N, channels, 1, length)."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int = 1):
-        super().__init__(inputs, outputs, (1, kernel), dilation=(1, dilation))
-        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
-        nn.init.zeros_(self.bias)
 
 
 def _norm(kind: str, channels: int) -> nn.Module:
@@ -301,11 +291,12 @@ def log_odds(logits: Tensor, labels: str) -> Tensor:
     logits = logits.float()
     if labels == "independent":
         return logits
-    rows = logits.shape[1]
-    others = [
-        torch.logsumexp(torch.cat([logits[:, :row], logits[:, row + 1 :]], dim=1), dim=1)
-        for row in range(1, rows)
-    ]
+    outputs = logits.unbind(1)
+    # Sums over the outputs before and after each one, so that time grows with the classes and not
+    # with their square; pairwise sums are also several times as fast as torch.logsumexp on a CPU.
+    before = list(itertools.accumulate(outputs[:-1], torch.logaddexp))
+    after = list(itertools.accumulate(outputs[:1:-1], torch.logaddexp))[::-1]
+    others = [torch.logaddexp(*pair) for pair in zip(before, after)] + [before[-1]]
     return logits[:, 1:] - torch.stack(others, dim=1)
 
 

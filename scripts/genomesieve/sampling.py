@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from genomesieve.errors import InputError
-from genomesieve.genome import EncodedGenome, contig_index
+from genomesieve.genome import EncodedGenome, contig_rows
 
 SOURCES = ("sites", "uniform", "gc_matched", "decoys")
 GC_BINS = 50
@@ -95,18 +95,29 @@ def list_stretches(
     grid : Grid
     resolution : int
         Windows start at multiples of it on the contig.
+
+    Raises
+    ------
+    InputError
+        If a site lies on a contig that the genome does not have.
     """
-    stretches = []
-    for contig, start, end in zip(intervals["contig"], intervals["start"], intervals["end"]):
+    stretches, groups = [], sites.groupby("contig")["position"]
+    positions = {contig: np.unique(where.to_numpy(np.int64)) for contig, where in groups}
+    nothing = np.zeros(0, dtype=np.int64)
+    contig_rows(genome.contigs, positions, genome.name)
+    offsets = genome.contigs["offset"].to_numpy()
+    rows = contig_rows(genome.contigs, intervals["contig"], genome.name)
+    for row, contig, start, end in zip(
+        rows, intervals["contig"], intervals["start"], intervals["end"]
+    ):
         first = -(-int(start) // resolution) * resolution
         starts = (int(end) - first - grid.length) // grid.step + 1
         if starts < 1:
             continue
-        row = genome.contigs.iloc[contig_index(genome.contigs, contig, genome.name)]
-        offset = int(row["offset"])
+        offset = int(offsets[row])
         last = first + (starts - 1) * grid.step + grid.length
-        mine = sites.loc[sites["contig"] == contig, "position"].to_numpy(np.int64)
-        mine = np.unique(mine[(mine >= first) & (mine < last)]) - first
+        mine = positions.get(contig, nothing)
+        mine = mine[np.searchsorted(mine, first) : np.searchsorted(mine, last)] - first
         codes = genome.codes[offset + first : offset + last]
         stretches.append(Stretch(genome.name, contig, first, starts, codes, mine, mine[:0]))
     return stretches
@@ -316,8 +327,6 @@ def draw_windows(
 def _counts(shares: Mapping[str, float], windows: int) -> dict[str, int]:
     """Turn shares into whole numbers of windows that sum to `windows`."""
     for name, share in shares.items():
-        if name not in SOURCES:
-            raise InputError(f"sampling.sources.{name} is unknown; expected {', '.join(SOURCES)}")
         if share < 0:
             raise InputError(f"sampling.sources.{name} is {share}; expected 0 or more")
     if abs(sum(shares.values()) - 1) > 1e-6:

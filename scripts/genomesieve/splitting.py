@@ -10,7 +10,7 @@ import pandas as pd
 
 from genomesieve.errors import InputError
 from genomesieve.files import read_table
-from genomesieve.genome import contig_index
+from genomesieve.genome import contig_rows
 from genomesieve.regions import parse_regions
 
 PARTS = ("train", "valid", "calibrate", "test")
@@ -248,15 +248,6 @@ def locate(
     found = order[np.maximum(np.searchsorted(starts[order], where, "right") - 1, 0)]
     inside = (starts[found] <= where) & (where < ends[found])
     return np.where(inside, found, -1)
-
-
-def contig_rows(contigs: pd.DataFrame, names: Iterable[str], genome: str) -> np.ndarray:
-    """Return the row of each named contig (int64); InputError names one that does not exist."""
-    names = pd.Index(names)
-    rows = pd.Index(contigs["contig"]).get_indexer(names)
-    if (rows < 0).any():
-        contig_index(contigs, names[int(np.argmax(rows < 0))], genome)
-    return rows.astype(np.int64)
 
 
 def _check_parts(given: Mapping, key: str, genome: str) -> None:

@@ -29,6 +29,7 @@ from genomesieve.files import whole_file
 from genomesieve.metrics import average_precision
 from genomesieve.networks import log_odds
 from genomesieve.scores import CODES, count_codes, encode_scores
+from genomesieve.settings import complete_settings, require_above_zero
 
 logger = logging.getLogger(__name__)
 
@@ -73,17 +74,10 @@ class TrainingSettings:
     @classmethod
     def from_mapping(cls, values: Mapping) -> TrainingSettings:
         """Check the `training` section of a screen and complete it with defaults."""
-        known = {item.name for item in dataclasses.fields(cls)}
-        unknown = sorted(set(values) - known)
-        if unknown:
-            raise InputError(
-                f"training.{unknown[0]} is unknown; expected {', '.join(sorted(known))}"
-            )
-        settings = cls(**values)
-        for name in ("steps", "batch", "learning_rate", "clip", "validations", "patience"):
-            if getattr(settings, name) <= 0:
-                raise InputError(f"training.{name} is {getattr(settings, name)}; expected above 0")
-        return settings
+        settings = complete_settings("training", values, dataclasses.asdict(cls()))
+        positive = ("steps", "batch", "learning_rate", "clip", "validations", "patience")
+        require_above_zero("training", settings, *positive)
+        return cls(**settings)
 
 
 @dataclass

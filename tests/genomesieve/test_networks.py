@@ -134,7 +134,7 @@ def test_prior_is_the_mean_prediction_of_a_fresh_network(labels):
     [
         ({"preset": "dilatd"}, "expected one of dilated"),
         ({"preset": "dilated", "chanels": 3}, "did you mean 'channels'"),
-        ({"preset": "dilated", "channels": "many"}, "expected int"),
+        ({"preset": "dilated", "channels": "many"}, "expected a whole number"),
         ({"preset": "dilated", "kernel": 4}, "odd"),
         ({"preset": "motif_cnn", "pool_margin": -1}, "0 or more"),
     ],

@@ -154,7 +154,7 @@ def test_same_seed_same_windows(stretches):
 
 @pytest.mark.parametrize(
     ("shares", "message"),
-    [({"sites": 0.5}, "sum to 0.5"), ({"site": 1.0}, "sources.site is unknown")],
+    [({"sites": 0.5}, "sum to 0.5"), ({"sites": -0.5, "uniform": 1.5}, "expected 0 or more")],
 )
 def test_bad_shares_are_named(stretches, shares, message):
     with pytest.raises(InputError, match=message):

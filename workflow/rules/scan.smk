@@ -28,7 +28,7 @@ rule scan_genome:
         "Scanning {wildcards.genome} with {wildcards.road}"
         " ({wildcards.shard} of {wildcards.shards})"
     shell:
-        "python {input.source[0]:q} --model {params.bundle:q} --genome {wildcards.genome}"
+        "python {input.source[0]:q} --model {params.bundle:q}"
         " --genome-folder results/genomes/{wildcards.genome} --split {input.split:q}"
         " --parts {params.parts} --shard {wildcards.shard} --shards {wildcards.shards}"
         " --device {params.device} --threads {threads} {params.keep_scores}"

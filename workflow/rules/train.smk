@@ -24,14 +24,12 @@ rule sample_windows:
         data=training_data,
         settings=setting("sampling"),
         resolution=resolution,
-        context=lambda wildcards: screen_of(wildcards).architecture.context,
         seed=setting("seed"),
     message:
         "Sampling training windows for screen {wildcards.screen}"
     shell:
         "python {input.source[0]:q} {params.data} --settings {params.settings:q}"
-        " --resolution {params.resolution}"
-        " --context {params.context} --seed {params.seed} --output {output.windows:q}"
+        " --resolution {params.resolution} --seed {params.seed} --output {output.windows:q}"
         " --summary {output.summary:q} > {log:q} 2>&1"
 
 
@@ -132,7 +130,7 @@ rule fit_baseline:
         "benchmark_logs/{screen}/fit_baseline/{baseline}-seed{seed}.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=8000,
         runtime="4h",
