@@ -15,6 +15,7 @@ for module in (
     "__init__",
     "errors",
     "files",
+    "settings",
     "architecture",
     "sources",
     "configuration",
