@@ -3,7 +3,8 @@
 --method pwm: one position weight matrix a class, counted from the training sites (classes with a
 strand) or taken from --motifs; its span, background and profile are those with the best average
 precision on training windows. --method kmer: logistic regression (scikit-learn) on counts of k-mers
-in segments around the bin.
+in segments around the bin, its regularisation the one with the best average precision on the
+validation part.
 
 Out, in --output-dir: a model folder as train_model writes it, so that calibration, scan and
 evaluation are the same for baselines and networks.
@@ -28,6 +29,7 @@ from genomesieve.alphabet import DNA
 from genomesieve.architecture import Architecture, KmerSettings
 from genomesieve.baselines import (
     SPANS,
+    choose_kmers,
     choose_matrices,
     fit_kmer_class,
     letter_frequencies,
@@ -64,7 +66,14 @@ logger = logging.getLogger(__name__)
 
 DEFAULTS = {
     "pwm": {"matrices": {}, "bases": 2_000_000, "window": 5000},
-    "kmer": {"k": None, "edges": None, "negatives": 60_000, "regularisation": 0.1},
+    "kmer": {
+        "k": None,
+        "edges": None,
+        "negatives": 60_000,
+        "regularisation": [0.003, 0.01, 0.03],
+        "bases": 1_000_000,
+        "window": 5000,
+    },
 }
 
 
@@ -84,7 +93,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default={},
         help='JSON or its file. pwm: {"matrices": {class: [identifier or name, ...]}, "bases": '
         'training bp on which to choose, "window": bp}; kmer: {"k": ..., "edges": [bp, ...], '
-        '"negatives": ..., "regularisation": C}',
+        '"negatives": ..., "regularisation": [C, ...] to choose from on "bases" of the '
+        "validation part}",
     )
     parser.add_argument("--ignore-margin", type=int, default=0, help="bp around a site's interval")
     parser.add_argument("--seed", type=int, default=0, help="seed of the sampled negatives")
@@ -141,16 +151,7 @@ def fit_matrices(arguments, settings, genomes, splits, names, stranded) -> Bundl
             "method pwm needs --motifs for classes without a strand: their sites do not say which "
             "way a motif points; give a JASPAR file or drop pwm from the screen's baselines"
         )
-    length = -(-settings["window"] // resolution) * resolution
-    windows = tile_windows(
-        splits,
-        "train",
-        length,
-        resolution,
-        ("+", "-") if stranded else ("+",),
-        settings["bases"],
-        arguments.seed,
-    )
+    windows = windows_of(arguments, settings, splits, "train", stranded)
     source_of = partial(WindowSource, windows, genomes)
     chosen, precisions = choose_matrices(candidates, source_of, resolution, not stranded, DNA)
     for name, item, value in zip(names, chosen, precisions):
@@ -187,42 +188,27 @@ def count_candidates(
 
 
 def fit_kmers(arguments, settings, genomes, splits, names, stranded) -> Bundle:
-    """Fit the k-mer model of every class."""
-    resolution = arguments.resolution
-    kmer = KmerSettings(resolution=resolution, k=settings["k"] or (4 if resolution == 1 else 5))
-    edges = settings["edges"] or (
-        kmer.edges if resolution == 1 else (-resolution, 0, resolution, 2 * resolution)
-    )
-    kmer = replace(kmer, edges=tuple(edges))
-    kmer.check()
+    """Fit the k-mer model of every class; the validation part chooses its regularisation."""
+    kmer = kmer_settings(settings, arguments.resolution)
     architecture = Architecture(kmer)
     reverse_complement = "augment" if stranded else "average"
     network = build_network(architecture, len(names), "independent", reverse_complement)
-    inner = network if stranded else network.network
-    left, right = -kmer.edges[0], kmer.edges[-1] + kmer.k - 2
     generator = np.random.default_rng(arguments.seed)
+    strengths = sorted(settings["regularisation"])
+    if not strengths or strengths[0] <= 0:
+        raise InputError(f"kmer.regularisation is {strengths}; expected one or more values above 0")
+    fits = []
     for row, name in enumerate(names):
-        positives, negatives, total = [], [], 0
-        for genome, labelled in genomes.items():
-            where = site_anchors(labelled, splits[genome], row, resolution)
-            positives.append(stretches_around(labelled, *where, left, right))
-            share = settings["negatives"] // len(genomes)
-            where, count = sample_negatives(
-                labelled, splits[genome], row, resolution, share, generator
-            )
-            negatives.append(stretches_around(labelled, *where, left, right))
-            total += count
-        weights, bias = fit_kmer_class(
-            np.concatenate(positives),
-            np.concatenate(negatives),
-            total,
-            kmer,
-            DNA.size,
-            settings["regularisation"],
+        positives, negatives, total = kmer_samples(
+            genomes, splits, row, kmer, settings["negatives"], generator
         )
-        inner.weight[row] = torch.from_numpy(weights).float()
-        inner.bias[row] = bias
-        logger.info("%s: %d sites, %d negatives", name, sum(map(len, positives)), share)
+        logger.info("%s: %d sites, %d negatives", name, len(positives), len(negatives))
+        fits.append(fit_kmer_class(positives, negatives, total, kmer, DNA.size, strengths))
+    windows = windows_of(arguments, settings, splits, "valid", stranded)
+    source = WindowSource(windows, genomes, architecture)
+    chosen, precisions = choose_kmers(fits, network, source)
+    for item in zip(names, chosen, precisions):
+        logger.info("%s: C %g; average precision on validation windows %.4f", *item)
     return Bundle(
         name="kmer",
         network=network,
@@ -231,8 +217,58 @@ def fit_kmers(arguments, settings, genomes, splits, names, stranded) -> Bundle:
         stranded=stranded,
         labels="independent",
         reverse_complement=reverse_complement,
-        training={"negatives": settings["negatives"], "regularisation": settings["regularisation"]},
-        history=pd.DataFrame({"class": names}),
+        training={"negatives": settings["negatives"], "chosen": dict(zip(names, chosen))},
+        history=pd.DataFrame({"class": names, "validation_average_precision": precisions}),
+    )
+
+
+def kmer_settings(settings: dict, resolution: int) -> KmerSettings:
+    """Return k and segments: fine around a one-base site, whole bins around a wider one."""
+    kmer = KmerSettings(resolution=resolution, k=settings["k"] or (4 if resolution == 1 else 5))
+    around = (-resolution, 0, resolution, 2 * resolution)
+    edges = settings["edges"] or (kmer.edges if resolution == 1 else around)
+    kmer = replace(kmer, edges=tuple(edges))
+    kmer.check()
+    return kmer
+
+
+def kmer_samples(
+    genomes: dict[str, LabelledGenome],
+    splits: dict,
+    row: int,
+    kmer: KmerSettings,
+    most_negatives: int,
+    generator: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Copy the sequence around all training sites of a class and around a sample of other bins.
+
+    Returns the two, shape (n, width), and how many bins the sample was drawn from.
+    """
+    left, right = -kmer.edges[0], kmer.edges[-1] + kmer.k - 2
+    positives, negatives, total = [], [], 0
+    for name, labelled in genomes.items():
+        where = site_anchors(labelled, splits[name], row, kmer.resolution)
+        positives.append(stretches_around(labelled, *where, left, right))
+        share = most_negatives // len(genomes)
+        where, count = sample_negatives(
+            labelled, splits[name], row, kmer.resolution, share, generator
+        )
+        negatives.append(stretches_around(labelled, *where, left, right))
+        total += count
+    return np.concatenate(positives), np.concatenate(negatives), total
+
+
+def windows_of(arguments, settings, splits: dict, part: str, stranded: bool) -> pd.DataFrame:
+    """Tile a part at natural prevalence, at most `bases` of it."""
+    resolution = arguments.resolution
+    return tile_windows(
+        splits,
+        part,
+        -(-settings["window"] // resolution) * resolution,
+        resolution,
+        ("+", "-") if stranded else ("+",),
+        settings["bases"],
+        arguments.seed,
     )
 
 

@@ -102,6 +102,28 @@ def test_unknown_setting_is_named(planted, tmp_path, capsys):
     assert "kmer.kay: there is no such setting" in capsys.readouterr().err
 
 
+def test_regularisation_is_the_best_on_the_validation_part(planted, tmp_path):
+    scores = {}
+    for values in ([1e-6], [0.1], [1e-6, 0.1]):
+        folder = tmp_path / str(len(scores))
+        assert run(planted, folder, "kmer", "--settings", f'{{"regularisation": {values}}}') == 0
+        history = load_bundle(folder).history.set_index("class")
+        scores[tuple(values)] = history["validation_average_precision"]
+    chosen = load_bundle(folder).training["chosen"]
+    assert scores[0.1,]["donor"] != scores[1e-6,]["donor"]
+    for name in ("donor", "acceptor"):
+        alone = {value: scores[value,][name] for value in (1e-6, 0.1)}
+        assert chosen[name] == max(alone, key=alone.get)
+        assert scores[1e-6, 0.1][name] == pytest.approx(max(alone.values()), abs=0.02)
+
+
+@pytest.mark.parametrize("values", ["[]", "[0.1, -1]"])
+def test_regularisation_that_cannot_be_is_named(planted, tmp_path, capsys, values):
+    settings = f'{{"regularisation": {values}}}'
+    assert run(planted, tmp_path / "out", "kmer", "--settings", settings) == 1
+    assert "expected one or more values above 0" in capsys.readouterr().err
+
+
 def test_runs_as_a_program(repository):
     script = repository / "scripts" / "fit_baseline.py"
     done = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True)

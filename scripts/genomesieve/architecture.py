@@ -119,7 +119,10 @@ class KmerSettings:
     preset: str = "kmer"
     resolution: int = 1
     k: int = 4
-    edges: tuple[int, ...] = (-40, -20, -10, -5, 0, 1, 5, 10, 20, 40)
+    edges: tuple[int, ...] = (
+        *(-160, -80, -40, -20, -10, -5, -3, -2, -1, 0),
+        *(1, 2, 3, 5, 10, 20, 40, 80, 160),
+    )
 
     def check(self) -> None:
         """Raise InputError for settings that no model can have."""

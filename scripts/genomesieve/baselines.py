@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ from genomesieve.training import validation_average_precision
 
 logger = logging.getLogger(__name__)
 
-SPANS = ((3, 8), (8, 8), (15, 5), (25, 10), (40, 10), (10, 40), (40, 40), (80, 80))
+SPANS = ((8, 8), (15, 5), (40, 10), (10, 40), (40, 40), (80, 80), (160, 160))
 """Bases before and after a site that a matrix may cover; the best is chosen on training data."""
 
 
@@ -308,6 +308,15 @@ def choose_matrices(
     return [item for _, item in best], [value for value, _ in best]
 
 
+@dataclass(frozen=True)
+class KmerWeights:
+    """A fitted k-mer model of one class: weights of shape (segments, letters**k), and a bias."""
+
+    strength: float
+    weights: np.ndarray
+    bias: float
+
+
 def kmer_features(
     codes: np.ndarray, settings: KmerSettings, letters: int
 ) -> scipy.sparse.csr_matrix:
@@ -347,9 +356,9 @@ def fit_kmer_class(
     total_negatives: float,
     settings: KmerSettings,
     letters: int,
-    regularisation: float,
-) -> tuple[np.ndarray, float]:
-    """Fit one class against uniformly drawn negatives.
+    strengths: Sequence[float],
+) -> list[KmerWeights]:
+    """Fit one class against uniformly drawn negatives, once for every strength.
 
     Parameters
     ----------
@@ -357,18 +366,56 @@ def fit_kmer_class(
         Sequences around the bins; negatives are a uniform sample of all negative bins.
     total_negatives : float
         How many negative bins there are, for every positive that was given.
-    regularisation : float
-        scikit-learn's C.
+    strengths : sequence of float
+        Values of scikit-learn's C, the inverse strength of the penalty.
 
     Returns
     -------
-    weights : numpy.ndarray, shape=(segments, letters**k)
-    bias : float
-        Corrected to the natural rate of sites, which is exact as negatives are uniform.
+    list of KmerWeights
+        The bias is corrected to the natural rate of sites, which is exact as negatives are uniform.
     """
     features = kmer_features(np.concatenate([positives, negatives]), settings, letters)
     labels = np.repeat([1, 0], [len(positives), len(negatives)])
-    model = LogisticRegression(C=regularisation, max_iter=300)
-    model.fit(features, labels)
-    weights = model.coef_[0].reshape(len(settings.edges) - 1, -1)
-    return weights, float(model.intercept_[0] + np.log(len(negatives) / total_negatives))
+    shift = np.log(len(negatives) / total_negatives)
+    model = LogisticRegression(max_iter=300, warm_start=True)
+    fits = []
+    for strength in strengths:
+        model.set_params(C=strength).fit(features, labels)
+        weights = model.coef_[0].reshape(len(settings.edges) - 1, -1)
+        fits.append(KmerWeights(strength, weights.copy(), float(model.intercept_[0] + shift)))
+    return fits
+
+
+def choose_kmers(
+    fits: list[list[KmerWeights]], network: nn.Module, source: WindowSource
+) -> tuple[list[float], list[float]]:
+    """Give a k-mer network, class by class, the weights with the best average precision.
+
+    Parameters
+    ----------
+    fits : list of list of KmerWeights
+        For every class, as many for each.
+    network : KmerNetwork or StrandAverage of one
+        Filled in place.
+    source : WindowSource
+        Windows at natural prevalence on which to choose: not those that were fitted.
+
+    Returns
+    -------
+    strengths, precisions : list of float
+        What was chosen for each class, and its average precision.
+    """
+    inner = getattr(network, "network", network)
+    precisions = []
+    for row_of_fits in zip(*fits):
+        inner.fill(row_of_fits)
+        precisions.append(
+            validation_average_precision(
+                network, source, len(fits), "independent", torch.device("cpu")
+            )
+        )
+    table = np.nan_to_num(np.stack(precisions))
+    best = table.argmax(0)
+    chosen = [fits[row][number] for row, number in enumerate(best)]
+    inner.fill(chosen)
+    return [item.strength for item in chosen], table.max(0).tolist()

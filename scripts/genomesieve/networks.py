@@ -9,6 +9,7 @@ the background, the others are the classes in order; with independent labels out
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -150,6 +151,12 @@ class KmerNetwork(nn.Module):
         segments = len(settings.edges) - 1
         self.register_buffer("weight", torch.zeros(outputs, segments, letters**settings.k))
         self.register_buffer("bias", torch.zeros(outputs))
+
+    def fill(self, rows: Iterable) -> None:
+        """Take over the fitted `weights` (segments, letters**k) and `bias` of every class."""
+        for row, fitted in enumerate(rows):
+            self.weight[row] = torch.from_numpy(fitted.weights).float()
+            self.bias[row] = fitted.bias
 
     def forward(self, x: Tensor) -> Tensor:
         """Map one-hot (N, letters, L) to logits (N, outputs, (L - 2 * context) / resolution)."""
