@@ -65,7 +65,7 @@ from genomesieve.settings import complete_settings
 logger = logging.getLogger(__name__)
 
 DEFAULTS = {
-    "pwm": {"matrices": {}, "bases": 2_000_000, "window": 5000},
+    "pwm": {"matrices": {}, "bases": 1_000_000, "window": 5000},
     "kmer": {
         "k": None,
         "edges": None,

@@ -110,11 +110,10 @@ def test_regularisation_is_the_best_on_the_validation_part(planted, tmp_path):
         history = load_bundle(folder).history.set_index("class")
         scores[tuple(values)] = history["validation_average_precision"]
     chosen = load_bundle(folder).training["chosen"]
-    assert scores[0.1,]["donor"] != scores[1e-6,]["donor"]
+    assert scores[0.1,]["donor"] > 10 * scores[1e-6,]["donor"]
     for name in ("donor", "acceptor"):
         alone = {value: scores[value,][name] for value in (1e-6, 0.1)}
         assert chosen[name] == max(alone, key=alone.get)
-        assert scores[1e-6, 0.1][name] == pytest.approx(max(alone.values()), abs=0.02)
 
 
 @pytest.mark.parametrize("values", ["[]", "[0.1, -1]"])

@@ -24,7 +24,7 @@ from genomesieve.training import validation_average_precision
 
 logger = logging.getLogger(__name__)
 
-SPANS = ((8, 8), (15, 5), (40, 10), (10, 40), (40, 40), (80, 80), (160, 160))
+SPANS = ((8, 8), (40, 10), (10, 40), (40, 40), (80, 80), (160, 160))
 """Bases before and after a site that a matrix may cover; the best is chosen on training data."""
 
 
@@ -336,18 +336,18 @@ def kmer_features(
     """
     k, edges = settings.k, np.asarray(settings.edges)
     starts = int(edges[-1] - edges[0])
-    numbers = np.zeros((len(codes), starts), dtype=np.int64)
+    numbers = np.zeros((len(codes), starts), dtype=np.int32)
     known = np.ones((len(codes), starts), dtype=bool)
     for step in range(k):
         letter = codes[:, step : step + starts]
         numbers = numbers * letters + np.where(letter < letters, letter, 0)
         known &= letter < letters
     segment = np.searchsorted(edges, np.arange(starts) + edges[0], "right") - 1
-    rows, places = np.nonzero(known)
-    columns = segment[places] * letters**k + numbers[rows, places]
+    columns = (numbers + segment * letters**k).astype(np.int32)[known]
+    ends = np.concatenate([[0], np.cumsum(known.sum(1))])
     shape = (len(codes), (len(edges) - 1) * letters**k)
-    ones = np.ones(len(rows), dtype=np.float32)
-    return scipy.sparse.csr_matrix((ones, (rows, columns)), shape=shape)
+    ones = np.ones(len(columns), dtype=np.float32)
+    return scipy.sparse.csr_matrix((ones, columns, ends), shape=shape)
 
 
 def fit_kmer_class(
