@@ -7,11 +7,11 @@ STAMP := $(VENV)/.installed
 # Scripts are called as `python`: the one of the environment comes first.
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help setup bedtools demo report test lint clean
+.PHONY: help setup bedtools demo report test lint benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  CORES=n  how many cores make demo may use (default 2)"
 
 setup: bedtools $(STAMP) ## Make the environment (.venv) with pinned requirements
@@ -45,13 +45,24 @@ report: setup ## Write results/report.zip from a finished run of the demo
 	@snakemake --report results/report.zip
 
 lint: setup ## Check style of code and workflow
-	@ruff check scripts tests
-	@ruff format --check --quiet scripts tests
+	@ruff check scripts tests benchmarks
+	@ruff format --check --quiet scripts tests benchmarks
 	@snakefmt --check Snakefile workflow
 	@snakemake --lint
 
 test: lint ## Run every linter and every test
 	@python -m pytest tests
+
+PEERS := .venv-benchmarks
+$(PEERS)/.installed: requirements.txt benchmarks/requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r benchmarks/requirements.txt
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation selene-sdk==0.6.0
+	@touch $@
+
+benchmark: bedtools $(PEERS)/.installed ## Measure side by side with peers (an hour on an idle machine)
+	@$(PEERS)/bin/python benchmarks/run_all.py
 
 clean: ## Remove results, logs and fetched data (not the environment)
 	rm -rf results resources logs benchmark_logs
