@@ -40,7 +40,8 @@ from genomesieve.label_counts import LabelCounts, count_by_label, total_histogra
 from genomesieve.labelled_genome import INTERVAL_COLUMNS, SITE_COLUMNS, read_splits
 from genomesieve.labels_on_bins import ScanLabels, label_bins
 from genomesieve.layout import ScanLayout, make_layout
-from genomesieve.scanner import Scanner, choose_device, list_chunks, make_plan, scan_bins
+from genomesieve.planning import PRECISIONS, plan_scan
+from genomesieve.scanner import Scanner, choose_device, scan_bins
 from genomesieve.scores import encode_scores, list_candidates
 from genomesieve.settings import complete_settings
 
@@ -82,6 +83,15 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--ignore-margin", type=int, default=0, help="bp around a site's interval")
     add_device_arguments(parser)
+    parser.add_argument(
+        "--memory-gb", type=float, default=4.0, help="memory a scan may use, whatever the genome"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=["auto", *PRECISIONS],
+        default="auto",
+        help="of this and all later scans; auto: bfloat16 on a GPU, float32 on a CPU",
+    )
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of the bundle")
     return parser.parse_args(argv)
 
@@ -94,7 +104,10 @@ def calibrate(arguments: argparse.Namespace) -> None:
     bundle = load_bundle(arguments.model)
     require_classes(bundle, list(arguments.classes), arguments.model)
     device = choose_device(arguments.device)
-    scanner = Scanner(bundle, make_plan(bundle.architecture.stride, device), device)
+    plan, reasons = plan_scan(bundle, device, arguments.memory_gb, arguments.precision)
+    for line in reasons:
+        logger.info(line)
+    scanner = Scanner(bundle, plan, device)
     with tempfile.TemporaryDirectory(prefix="genomesieve-calibrate-") as folder:
         parts = scan_parts(arguments, scanner, Path(folder))
         classes = calibrate_classes(bundle, parts, arguments.classes, settings)
@@ -149,7 +162,7 @@ def scan_parts(
             bundle.stranded,
             arguments.ignore_margin,
         )
-        chunks = list_chunks(layout, scanner.plan.chunk)
+        chunks = scanner.list_chunks(layout, genome)
         scores = scan_bins(
             scanner, genome, chunks, range(len(chunks)), (0, layout.bins), folder / f"{name}.npy"
         )

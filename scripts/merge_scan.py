@@ -28,7 +28,6 @@ from genomesieve.genome import read_contigs
 from genomesieve.layout import ScanLayout, make_layout
 from genomesieve.promises import fdr_of, operating_threshold, probability_of
 from genomesieve.scan_files import (
-    BLOCK_COLUMNS,
     CANDIDATE_COLUMNS,
     Histograms,
     class_calibrations,
@@ -36,6 +35,7 @@ from genomesieve.scan_files import (
     read_histograms,
     read_scores,
     strands_of,
+    sum_block_counts,
     write_histograms,
 )
 from genomesieve.scores import decode_scores
@@ -149,9 +149,7 @@ def join_histograms(shards: list[Path], model: dict) -> Histograms:
             )
         total = total + part.total
         blocks.append(part.blocks)
-    keys = list(BLOCK_COLUMNS[:-1])
-    joined = pd.concat(blocks, ignore_index=True).groupby(keys, as_index=False)["count"].sum()
-    return Histograms(total, floors, joined.astype(blocks[0].dtypes.to_dict()))
+    return Histograms(total, floors, sum_block_counts(blocks))
 
 
 def open_scores(

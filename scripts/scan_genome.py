@@ -14,16 +14,15 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from genomesieve.bundle import Bundle, load_bundle
+from genomesieve.chunks import shard_of_rows
 from genomesieve.command_line import (
     add_device_arguments,
     add_scan_arguments,
@@ -31,20 +30,12 @@ from genomesieve.command_line import (
     run_script,
 )
 from genomesieve.errors import InputError
-from genomesieve.files import whole_file, write_json, write_table
+from genomesieve.files import write_json
 from genomesieve.genome import EncodedGenome
-from genomesieve.label_counts import sparse_block_histogram, total_histogram
 from genomesieve.layout import ScanLayout, make_layout
-from genomesieve.scanner import (
-    Chunks,
-    Scanner,
-    ScanPlan,
-    choose_device,
-    list_chunks,
-    scan_bins,
-    shard_of_chunks,
-)
-from genomesieve.scores import list_candidates
+from genomesieve.planning import ScanPlan
+from genomesieve.scanner import Scanner, choose_device
+from genomesieve.shard_output import write_shard
 from genomesieve.splitting import read_split
 
 logger = logging.getLogger(__name__)
@@ -72,21 +63,21 @@ def scan(arguments: argparse.Namespace) -> None:
     plan = ScanPlan(**bundle.scan_plan)
     genome = EncodedGenome.open(arguments.genome_folder, arguments.genome_folder.name)
     layout = scanned_layout(arguments, genome, bundle)
-    chunks = list_chunks(layout, plan.chunk)
-    wanted = shard_of_chunks(len(chunks), arguments.shard, arguments.shards)
-    first, end = bin_range(chunks, wanted, layout)
     scanner = Scanner(bundle, plan, choose_device(arguments.device))
-    arguments.output_dir.mkdir(parents=True, exist_ok=True)
+    chunks = scanner.list_chunks(layout, genome)
+    wanted = shard_of_rows(len(chunks), arguments.shard, arguments.shards)
+    first, end = chunks.bin_range(wanted, layout)
     begin = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=arguments.output_dir, prefix=".scan-") as folder:
-        path = Path(folder) / "scores.npy"
-        scores = scan_bins(scanner, genome, chunks, wanted, (first, end), path)
-        seconds = time.monotonic() - begin
-        write_shard(arguments.output_dir, scores, floors, shard_layout(layout, first, end), first)
-        if arguments.keep_scores:
-            scores.flush()
-            with whole_file(arguments.output_dir / "scores.npy") as temporary:
-                path.replace(temporary)
+    write_shard(
+        arguments.output_dir,
+        scanner.scan(genome, chunks, wanted),
+        floors,
+        layout,
+        (first, end),
+        (bundle.strands, len(bundle.classes)),
+        arguments.keep_scores,
+    )
+    seconds = time.monotonic() - begin
     summary = describe(arguments, scanner, genome.name, (first, end, layout.bins), seconds)
     write_json(arguments.output_dir / "summary.json", summary)
     bases = (end - first) * layout.resolution
@@ -153,34 +144,6 @@ def calibrated_floors(bundle: Bundle, folder: Path) -> np.ndarray:
         )
     known = bundle.calibration["classes"]
     return np.array([known[name]["floor_code"] for name in bundle.classes], dtype=np.uint16)
-
-
-def bin_range(chunks: Chunks, wanted: range, layout: ScanLayout) -> tuple[int, int]:
-    """Return the first bin of some consecutive chunks and the one after their last."""
-    ends = np.append(chunks.first_bin, layout.bins)
-    return int(ends[wanted.start]), int(ends[wanted.stop])
-
-
-def shard_layout(layout: ScanLayout, first: int, end: int) -> ScanLayout:
-    """Return the layout with blocks cut to a range of bins and counted from its first."""
-    blocks = layout.blocks
-    cut = {name: blocks[name].clip(first, end) - first for name in ("first_bin", "end_bin")}
-    return replace(layout, blocks=blocks.assign(**cut))
-
-
-def write_shard(
-    folder: Path, scores: np.ndarray, floors: np.ndarray, layout: ScanLayout, first: int
-) -> None:
-    """Write histograms and candidates of a shard."""
-    blocks = sparse_block_histogram(scores, layout, floors)
-    with whole_file(folder / "histograms.npz") as temporary:
-        np.savez_compressed(
-            temporary,
-            total=total_histogram(scores),
-            floor=floors,
-            **{name: blocks[name].to_numpy() for name in blocks.columns},
-        )
-    write_table(folder / "candidates.parquet", list_candidates(scores, floors, first))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 
 import scan_genome
-from genomesieve.scores import count_codes
+from genomesieve.scores import count_codes, decode_scores
 
 
 def run(planted, model, folder, *extra, genome_folder=None):
@@ -22,9 +23,20 @@ def run(planted, model, folder, *extra, genome_folder=None):
 
 
 @pytest.fixture(scope="module")
-def whole(planted, calibrated, tmp_path_factory):
+def chunked(calibrated, tmp_path_factory):
+    """The calibrated model with a plan of several chunks for the small test genome."""
+    folder = tmp_path_factory.mktemp("chunked") / "model"
+    shutil.copytree(calibrated, folder)
+    content = json.loads((folder / "model.json").read_text())
+    content["scan_plan"]["chunk"] = 4000
+    (folder / "model.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(planted, chunked, tmp_path_factory):
     folder = tmp_path_factory.mktemp("scan") / "1-of-1"
-    assert run(planted, calibrated, folder, "--keep-scores") == 0
+    assert run(planted, chunked, folder, "--keep-scores") == 0
     return folder
 
 
@@ -45,11 +57,12 @@ def test_histograms_and_candidates_are_those_of_the_scores(whole):
     assert scores[row["strand_index"], row["class_index"], row["bin"]] == row["code"]
 
 
-def test_shards_add_up_to_the_whole(planted, calibrated, whole, tmp_path):
-    folders = [tmp_path / f"{shard}-of-2" for shard in (1, 2)]
+@pytest.mark.parametrize("shards", [2, 50])
+def test_shards_add_up_to_the_whole(planted, chunked, whole, tmp_path, shards):
+    folders = [tmp_path / str(shard) for shard in range(1, shards + 1)]
     for shard, folder in enumerate(folders, start=1):
-        extra = ("--shard", str(shard), "--shards", "2", "--keep-scores")
-        assert run(planted, calibrated, folder, *extra) == 0
+        extra = ("--shard", str(shard), "--shards", str(shards), "--keep-scores")
+        assert run(planted, chunked, folder, *extra) == 0
     joined = np.concatenate([np.load(folder / "scores.npy") for folder in folders], axis=-1)
     assert np.array_equal(joined, np.load(whole / "scores.npy"))
     tables = [pd.read_parquet(folder / "candidates.parquet") for folder in folders]
@@ -102,6 +115,14 @@ def test_runs_as_a_program(repository):
     assert done.returncode == 0 and "--keep-scores" in done.stdout
 
 
-def test_summary_states_the_plan(whole, calibrated):
+def test_summary_states_the_plan(whole, chunked):
     summary = json.loads((whole / "summary.json").read_text())
-    assert summary["plan"] == json.loads((calibrated / "model.json").read_text())["scan_plan"]
+    assert summary["plan"] == json.loads((chunked / "model.json").read_text())["scan_plan"]
+
+
+def test_chunks_of_another_length_give_the_same_scores(planted, calibrated, whole, tmp_path):
+    assert run(planted, calibrated, tmp_path / "out", "--keep-scores") == 0
+    one, other = (
+        decode_scores(np.load(folder / "scores.npy")) for folder in (tmp_path / "out", whole)
+    )
+    np.testing.assert_allclose(one, other, rtol=2e-3, atol=1e-3)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from genomesieve.genome import contig_index
+from genomesieve.genome import contig_rows
 
 SMALLEST_BLOCK = 100_000
 BLOCK_CONTEXTS = 10
@@ -124,11 +124,10 @@ def make_layout(
     chosen = split[split["part"].isin(parts)]
     start = -(-chosen["start"].to_numpy(np.int64) // resolution) * resolution
     end = chosen["end"].to_numpy(np.int64) // resolution * resolution
-    rows = {name: contig_index(contigs, name, genome) for name in chosen["contig"].unique()}
     intervals = pd.DataFrame(
         {
             "contig": chosen["contig"].astype(str).to_numpy(),
-            "contig_index": np.array([rows[name] for name in chosen["contig"]], dtype=np.int64),
+            "contig_index": contig_rows(contigs, chosen["contig"], genome),
             "start": start,
             "end": end,
             "part": chosen["part"].astype(str).to_numpy(),

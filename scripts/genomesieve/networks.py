@@ -26,6 +26,7 @@ from genomesieve.architecture import (
 )
 from genomesieve.convolutions import Convolution
 from genomesieve.errors import InputError
+from genomesieve.pooling import SlidingMaximum
 
 
 def _norm(kind: str, channels: int) -> nn.Module:
@@ -86,8 +87,7 @@ class MotifCnn(nn.Module):
                 _norm(settings.norm, filters),
             ]
         self.detectors = nn.Sequential(*layers, nn.ReLU())
-        span = settings.resolution + 2 * settings.pool_margin
-        self.pool = nn.MaxPool2d((1, span), stride=(1, settings.resolution))
+        self.pool = SlidingMaximum(settings.resolution, settings.pool_margin)
         self.perceptron = nn.Sequential(
             Convolution(filters, settings.hidden, 1), nn.ReLU(), nn.Dropout(settings.dropout)
         )

@@ -68,6 +68,13 @@ def write_histograms(path: str | os.PathLike, histograms: Histograms) -> None:
         np.savez_compressed(temporary, total=histograms.total, floor=histograms.floors, **columns)
 
 
+def sum_block_counts(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Add up sparse histograms per block (columns `BLOCK_COLUMNS`) of one or more tables."""
+    keys = list(BLOCK_COLUMNS[:-1])
+    summed = pd.concat(tables, ignore_index=True).groupby(keys, as_index=False)["count"].sum()
+    return summed.astype(tables[0].dtypes.to_dict())
+
+
 def read_scores(path: str | os.PathLike, shape: tuple[int, int, int]) -> np.ndarray:
     """Map scores.npy: uint16 codes of the given shape (strands, classes, bins).
 

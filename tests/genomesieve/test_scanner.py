@@ -7,10 +7,12 @@ from genomesieve.alphabet import DNA
 from genomesieve.architecture import resolve_architecture
 from genomesieve.batches import one_hot
 from genomesieve.bundle import Bundle
+from genomesieve.chunks import shard_of_rows
 from genomesieve.genome import EncodedGenome
 from genomesieve.layout import make_layout
 from genomesieve.networks import build_network, log_odds
-from genomesieve.scanner import Scanner, ScanPlan, list_chunks, shard_of_chunks
+from genomesieve.planning import ScanPlan
+from genomesieve.scanner import Scanner
 from genomesieve.scores import UNSCORED, decode_scores
 
 MODELS = {
@@ -69,13 +71,11 @@ def whole_layout(genome, bundle, intervals=None):
 
 def scan(genome, bundle, layout, chunk=200, batch=1, shards=1):
     scanner = Scanner(bundle, ScanPlan(chunk, batch, "float32"), torch.device("cpu"))
-    chunks = list_chunks(layout, chunk)
+    chunks = scanner.list_chunks(layout, genome)
     result = np.zeros((bundle.strands, 2, layout.bins), dtype=np.uint16)
     covered = 0
     for shard in range(1, shards + 1):
-        for first, codes in scanner.scan(
-            genome, chunks, shard_of_chunks(len(chunks), shard, shards)
-        ):
+        for first, codes in scanner.scan(genome, chunks, shard_of_rows(len(chunks), shard, shards)):
             assert first == covered
             result[..., first : first + codes.shape[-1]] = codes
             covered += codes.shape[-1]

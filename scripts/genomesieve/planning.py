@@ -1,0 +1,191 @@
+"""How a scan is cut for a network, a device and the memory it may use."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from genomesieve.alphabet import DNA
+from genomesieve.architecture import Architecture
+from genomesieve.bundle import Bundle
+from genomesieve.errors import InputError
+from genomesieve.pooling import SlidingMaximum
+
+PRECISIONS = ("float32", "bfloat16")
+_CACHED_BYTES = 6_000_000
+"""Largest activation that a CPU still finds in its caches; larger chunks were slower."""
+_MOST_CPU_BASES = 200_000
+_GPU_BASES = 4_000_000
+"""Bases that give a GPU enough to do at once."""
+_LIVE = 4
+"""Activations of the largest size alive at once: input, output, residual and scratch."""
+_FIXED_BYTES = 700_000_000
+"""What PyTorch, pandas and the program take before the first chunk."""
+_FLANK_SHARE = 8
+"""A chunk has at least so many contexts, so that its flanks cost little."""
+
+
+@dataclass(frozen=True)
+class ScanPlan:
+    """How a scan is cut.
+
+    Parameters
+    ----------
+    chunk : int
+        Bases a row; a multiple of the model's stride.
+    batch : int
+        Rows run at once.
+    precision : str
+        `float32` or `bfloat16`; thresholds hold only at the precision they were calibrated in.
+    """
+
+    chunk: int
+    batch: int
+    precision: str
+
+    def to_dict(self) -> dict:
+        """Return plain values, as they stand in model.json."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a network costs a base of a strand.
+
+    Parameters
+    ----------
+    operations : float
+        Floating-point operations (two for a multiplication and addition).
+    values : float
+        Numbers in its largest activation.
+    """
+
+    operations: float
+    values: float
+
+
+class _LargestOutput(TorchDispatchMode):
+    """Remember how many numbers the largest tensor has that any operation made."""
+
+    def __init__(self):
+        super().__init__()
+        self.largest = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        for item in tree_leaves(result):
+            if isinstance(item, torch.Tensor):
+                self.largest = max(self.largest, item.numel())
+        return result
+
+
+def measure_cost(network: nn.Module, architecture: Architecture, letters: int) -> Cost:
+    """Count a network's operations and its largest activation, without running them.
+
+    Two lengths are compared, so that the context does not count.
+    """
+    shell = copy.deepcopy(network).to("meta").eval()
+    step = 64 * architecture.stride
+    found = []
+    for length in (step, 3 * step):
+        x = torch.empty(1, letters, length + 2 * architecture.context, device="meta")
+        with torch.inference_mode(), FlopCounterMode(display=False) as counted:
+            with _LargestOutput() as outputs:
+                shell(x)
+        found.append((counted.get_total_flops(), outputs.largest))
+    (few, small), (many, large) = found
+    return Cost((many - few) / (2 * step), (large - small) / (2 * step))
+
+
+def plan_scan(
+    bundle: Bundle,
+    device: torch.device,
+    memory_gb: float = 4.0,
+    precision: str = "auto",
+) -> tuple[ScanPlan, list[str]]:
+    """Choose chunk, batch and precision, and say why.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    device : torch.device
+    memory_gb : float
+        Memory that the scan may use, in GB of 10**9 bytes: of the process on a CPU, of the card on
+        a GPU. The genome's size does not matter.
+    precision : str
+        `float32`, `bfloat16`, or `auto`: bfloat16 on a GPU, float32 elsewhere.
+
+    Returns
+    -------
+    plan : ScanPlan
+    reasons : list of str
+        Lines for the log: what was chosen, why, and what a base will cost.
+
+    Raises
+    ------
+    InputError
+        If the memory does not hold one chunk or the precision is unknown.
+    """
+    if precision not in ("auto", *PRECISIONS):
+        raise InputError(f"precision is {precision!r}; expected auto, {', '.join(PRECISIONS)}")
+    on_gpu = device.type == "cuda"
+    if precision == "auto":
+        precision = "bfloat16" if on_gpu else "float32"
+    architecture = bundle.architecture
+    cost = measure_cost(bundle.network, architecture, DNA.size)
+    width = cost.values * (2 if precision == "bfloat16" else 4)
+    a_base = _LIVE * width + 2 * 4 * DNA.size
+    room = memory_gb * 1e9 - _FIXED_BYTES
+    flanks = 2 * architecture.context
+    most = int(room / a_base) - flanks
+    least = max(architecture.stride, min(architecture.context, 1000))
+    if most < least:
+        needed = ((least + flanks) * a_base + _FIXED_BYTES) / 1e9
+        raise InputError(
+            f"memory_gb is {memory_gb:g}; expected at least {needed:.1f} for a network with "
+            f"{architecture.context} bp of context and {cost.values:.0f} numbers a base"
+        )
+    wanted = max(
+        _GPU_BASES // 4 if on_gpu else min(_MOST_CPU_BASES, int(_CACHED_BYTES / width)),
+        _FLANK_SHARE * architecture.context,
+    )
+    chunk = _round_down(min(wanted, most), architecture.stride)
+    batch = max(1, min(_GPU_BASES // chunk, (most + flanks) // (chunk + flanks))) if on_gpu else 1
+    plan = ScanPlan(chunk, batch, precision)
+    return plan, _explain(plan, bundle, cost, a_base, memory_gb, most < wanted)
+
+
+def _round_down(bases: int, stride: int) -> int:
+    """Round down to a multiple of the stride, and of 1,000 bp where that leaves something."""
+    for step in (1000 * stride, stride):
+        if bases >= step:
+            return bases // step * step
+    return stride
+
+
+def _explain(
+    plan: ScanPlan, bundle: Bundle, cost: Cost, a_base: float, memory_gb: float, tight: bool
+) -> list[str]:
+    """Write down what was chosen and what it will cost."""
+    passes = bundle.strands
+    flanks = 2 * bundle.architecture.context
+    sliding = any(
+        isinstance(layer, SlidingMaximum) and layer.margin for layer in bundle.network.modules()
+    )
+    way = "dense with a sliding maximum" if sliding else "dense"
+    limit = f"memory_gb {memory_gb:g}" if tight else "what the device does fastest"
+    needed = plan.batch * (plan.chunk + flanks) * a_base + _FIXED_BYTES
+    return [
+        f"scan plan: {way}, {plan.batch} chunk(s) of {plan.chunk} bp at once in {plan.precision}; "
+        f"chunks are bounded by {limit}; {flanks / (plan.chunk + flanks):.0%} of the work is "
+        "flanks",
+        f"scan plan: {cost.operations * passes:.3g} operations and {passes} strand pass(es) a bp, "
+        f"{cost.operations * passes * 1e6 / 1e12:.3g} T operations a Mb, "
+        f"about {needed / 1e9:.1f} GB of memory whatever the genome's size",
+    ]

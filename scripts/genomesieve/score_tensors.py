@@ -1,0 +1,32 @@
+"""Score codes on the device that computed the scores (see `scores` for what they are)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_LARGEST = torch.finfo(torch.float16).max
+
+
+def encode_score_tensor(scores: Tensor) -> Tensor:
+    """Round log-odds to float16 and map them monotonically to codes, as `scores.encode_scores`.
+
+    Parameters
+    ----------
+    scores : torch.Tensor, any shape, dtype=float32
+
+    Returns
+    -------
+    torch.Tensor, same shape, dtype=int16
+        The bits of the uint16 codes; PyTorch calculates little with uint16 itself.
+
+    Raises
+    ------
+    ValueError
+        If a score is NaN.
+    """
+    if torch.isnan(scores).any():
+        raise ValueError(f"{int(torch.isnan(scores).sum())} of {scores.numel()} scores are NaN")
+    rounded = scores.clamp(-_LARGEST, _LARGEST).to(torch.float16) + 0.0
+    bits = rounded.view(torch.int16)
+    return torch.where(bits < 0, ~bits, bits ^ -0x8000)

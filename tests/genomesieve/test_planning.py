@@ -1,0 +1,77 @@
+import pytest
+import torch
+from torch import nn
+
+from genomesieve.alphabet import DNA
+from genomesieve.architecture import resolve_architecture
+from genomesieve.bundle import Bundle
+from genomesieve.errors import InputError
+from genomesieve.networks import build_network
+from genomesieve.planning import measure_cost, plan_scan
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+def bundle_of(model, stranded=True):
+    architecture = resolve_architecture(model)
+    labels = "exclusive" if stranded else "independent"
+    network = build_network(architecture, 2, labels)
+    return Bundle(model["preset"], network, architecture, ["x", "y"], stranded, labels)
+
+
+DILATED = {"preset": "dilated", "channels": 32, "dilations": [1, 2, 4]}
+WINDOW = {"preset": "motif_cnn", "resolution": 20, "filters": 64, "kernel": 15, "pool_margin": 480}
+WIDE = {"preset": "dilated", "channels": 32, "kernel": 11, "dilations": [1, 10, 400]}
+
+
+def test_cost_counts_the_layers():
+    layer = nn.Conv1d(4, 10, 7)
+    architecture = resolve_architecture({"preset": "dilated"})
+    cost = measure_cost(layer, architecture, DNA.size)
+    assert cost.operations == 2 * 4 * 10 * 7
+    assert cost.values == 10
+
+
+@pytest.mark.parametrize("model", [DILATED, WINDOW, WIDE])
+@pytest.mark.parametrize("device", [CPU, GPU])
+def test_chunk_fits_stride_and_memory(model, device):
+    bundle = bundle_of(model)
+    before = None
+    for memory_gb in (0.9, 1, 2, 8, 100):
+        plan, _ = plan_scan(bundle, device, memory_gb)
+        assert plan.chunk % bundle.architecture.stride == 0
+        assert plan.batch >= 1
+        bases = plan.batch * (plan.chunk + 2 * bundle.architecture.context)
+        values = measure_cost(bundle.network, bundle.architecture, DNA.size).values
+        assert bases * values * (2 if device is GPU else 4) <= memory_gb * 1e9
+        assert before is None or plan.chunk * plan.batch >= before
+        before = plan.chunk * plan.batch
+
+
+def test_plan_follows_the_network():
+    narrow, _ = plan_scan(bundle_of(DILATED), CPU)
+    wide, _ = plan_scan(bundle_of(DILATED | {"channels": 128}), CPU)
+    assert wide.chunk < narrow.chunk
+    far, _ = plan_scan(bundle_of(WIDE), CPU)
+    assert far.chunk >= 7 * bundle_of(WIDE).architecture.context
+
+
+def test_precision_is_reduced_where_it_pays():
+    bundle = bundle_of(DILATED)
+    assert plan_scan(bundle, CPU)[0].precision == "float32"
+    assert plan_scan(bundle, GPU)[0].precision == "bfloat16"
+    assert plan_scan(bundle, GPU, precision="float32")[0].precision == "float32"
+    with pytest.raises(InputError, match="precision is 'float8'"):
+        plan_scan(bundle, CPU, precision="float8")
+
+
+def test_reasons_name_the_way():
+    assert "sliding maximum" in plan_scan(bundle_of(WINDOW, stranded=False), CPU)[1][0]
+    _, reasons = plan_scan(bundle_of(DILATED), CPU, 0.71)
+    assert "dense, 1 chunk" in reasons[0] and "memory_gb 0.71" in reasons[0]
+    assert "2 strand pass(es)" in reasons[1]
+
+
+def test_too_little_memory_is_named():
+    with pytest.raises(InputError, match="memory_gb is 0.3; expected at least 0.7"):
+        plan_scan(bundle_of(DILATED), CPU, 0.3)
