@@ -1,4 +1,4 @@
-"""Histograms of positives and negatives, made by subtraction from label-free ones."""
+"""Histograms of positives and negatives: by subtraction from label-free ones, or streamed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from genomesieve.layout import ScanLayout
 from genomesieve.scores import CODES, UNSCORED, coarsen_codes, count_codes
 
 _CHUNK = 1 << 22
+_LONG_RANGE = 1 << 16
+_PAIRS_AT_ONCE = 1 << 18
+_FEW = 32
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,75 @@ class BlockCounts:
     codes: np.ndarray
     positives: np.ndarray
     negatives: np.ndarray
+
+
+class PairCounter:
+    """Histograms of a stream of (score code, label) pairs of one class.
+
+    It holds 1 MiB whatever the number of pairs. Counters of parts of a stream add up to that of the
+    whole, in any order.
+    """
+
+    def __init__(self) -> None:
+        self._all = np.zeros(CODES, dtype=np.int64)
+        self._positives = np.zeros(CODES, dtype=np.int64)
+
+    @property
+    def unscored(self) -> int:
+        """Pairs without a score, counted neither way."""
+        return int(self._all[UNSCORED])
+
+    def add(self, codes: np.ndarray, labels: np.ndarray) -> None:
+        """Count the next pairs.
+
+        Parameters
+        ----------
+        codes : numpy.ndarray, shape=(n,), dtype=uint16
+            In memory or mapped.
+        labels : numpy.ndarray, shape=(n,), dtype=bool or uint8
+            1 where positive, 0 where negative.
+
+        Raises
+        ------
+        ValueError
+            If there are not as many labels as codes, or a label is neither 0 nor 1.
+        """
+        if codes.shape != labels.shape:
+            raise ValueError(f"{codes.shape} codes with {labels.shape} labels")
+        for first in range(0, len(codes), _PAIRS_AT_ONCE):
+            piece = slice(first, first + _PAIRS_AT_ONCE)
+            self._add_piece(codes[piece], _as_mask(labels[piece]))
+
+    def merge(self, other: PairCounter) -> None:
+        """Add what another counter of the same class has counted."""
+        self._all += other._all
+        self._positives += other._positives
+
+    def counts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the positives and the negatives of each code, each shape=(65536,), int64."""
+        positives, negatives = self._positives.copy(), self._all - self._positives
+        positives[UNSCORED] = negatives[UNSCORED] = 0
+        return positives, negatives
+
+    def _add_piece(self, codes: np.ndarray, positive: np.ndarray) -> None:
+        """Count pairs that fit the cache."""
+        if np.count_nonzero(positive) * _FEW <= len(codes):
+            self._all += np.bincount(codes, minlength=CODES)
+            self._positives += np.bincount(codes[positive], minlength=CODES)
+            return
+        # Picking out many positives is slower than counting both kinds under one 17-bit key.
+        keys = np.multiply(positive, CODES, dtype=np.int64)
+        keys += codes
+        both = np.bincount(keys, minlength=2 * CODES).reshape(2, CODES)
+        self._all += both.sum(axis=0)
+        self._positives += both[1]
+
+
+def _as_mask(labels: np.ndarray) -> np.ndarray:
+    """Turn labels of 0 and 1 into a mask (dtype=bool)."""
+    if labels.dtype != bool and labels.max(initial=0) > 1:
+        raise ValueError(f"a label is {labels.max()}; expected 0 or 1")
+    return labels.astype(bool, copy=False)
 
 
 def count_by_label(
@@ -177,8 +249,7 @@ def total_histogram(scores: np.ndarray) -> np.ndarray:
     """Count all scored bins by strand, class and code: shape=(strands, classes, 65536), int64."""
     result = np.zeros((*scores.shape[:2], CODES), dtype=np.int64)
     for strand, index in np.ndindex(*scores.shape[:2]):
-        everything = np.array([[0, scores.shape[2]]], dtype=np.int64)
-        result[strand, index] = _count_ranges(scores[strand, index], everything)
+        result[strand, index] = count_codes(scores[strand, index])
     result[..., UNSCORED] = 0
     return result
 
@@ -196,7 +267,10 @@ def _sizes(parts: list[tuple]) -> np.ndarray:
 def _count_ranges(row: np.ndarray, ranges: np.ndarray) -> np.ndarray:
     """Count the codes of ranges of bins, a bounded number at a time."""
     counts = np.zeros(CODES, dtype=np.int64)
-    for bins in _bounded(ranges):
+    long = ranges[:, 1] - ranges[:, 0] >= _LONG_RANGE
+    for first, end in ranges[long].tolist():
+        counts += count_codes(row[first:end])
+    for bins in _bounded(ranges[~long]):
         counts += count_codes(np.asarray(row[bins]))
     return counts
 

@@ -14,6 +14,7 @@ UNSCORED = 0
 """Code of a bin without a score (it holds an unknown base); no score has it."""
 
 _COARSE_MASK = np.uint16(0xFFC0)
+_COUNTED_AT_ONCE = 1 << 18
 _LARGEST = np.float32(np.finfo(np.float16).max)
 
 
@@ -60,8 +61,23 @@ def coarsen_codes(codes: np.ndarray, floor: int) -> np.ndarray:
 
 
 def count_codes(codes: np.ndarray) -> np.ndarray:
-    """Count every code: shape=(65536,), dtype=int64; codes of any shape."""
-    return np.bincount(codes.ravel(), minlength=CODES)
+    """Count every code.
+
+    Parameters
+    ----------
+    codes : numpy.ndarray, any shape, dtype=uint16
+        In memory or mapped; read from front to back.
+
+    Returns
+    -------
+    numpy.ndarray, shape=(65536,), dtype=int64
+    """
+    codes = codes.reshape(-1)
+    counts = np.zeros(CODES, dtype=np.int64)
+    # bincount turns codes into 8-byte integers: 2 MB at a time stay in the cache and bound memory.
+    for first in range(0, len(codes), _COUNTED_AT_ONCE):
+        counts += np.bincount(codes[first : first + _COUNTED_AT_ONCE], minlength=CODES)
+    return counts
 
 
 def list_candidates(scores: np.ndarray, floors: np.ndarray, first: int) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import pytest
 
 from genomesieve import label_counts
 from genomesieve.label_counts import (
+    PairCounter,
     count_by_block,
     count_by_label,
     sparse_block_histogram,
@@ -53,10 +54,12 @@ def kinds_of(labels, index: int, strand: int, bins: int) -> np.ndarray:
     return kinds
 
 
+@pytest.mark.parametrize("long_range", [1 << 16, 150])
 @pytest.mark.parametrize("index", [0, 1])
-def test_subtraction_equals_counting(drawn, index, monkeypatch):
+def test_subtraction_equals_counting(drawn, index, long_range, monkeypatch):
     layout, labels, scores = drawn
     monkeypatch.setattr(label_counts, "_CHUNK", 300)
+    monkeypatch.setattr(label_counts, "_LONG_RANGE", long_range)
     counts = count_by_label(total_histogram(scores), scores, labels, index)
     kinds = np.stack([kinds_of(labels, index, strand, layout.bins) for strand in range(2)])
     codes = scores[:, index]
@@ -119,3 +122,42 @@ def test_scores_that_do_not_belong_to_the_histogram_are_noticed(drawn):
     total[..., 44_000:] = 0
     with pytest.raises(ValueError, match="lacks some of the labelled bins"):
         count_by_label(total, scores, labels, 0)
+
+
+def stream(share: float, kind: type):
+    """Return codes, among them unscored ones, and labels, more than are counted at once."""
+    generator = np.random.default_rng(int(share * 1000))
+    codes = generator.integers(0, CODES, 300_001).astype(np.uint16)
+    codes[::1000] = UNSCORED
+    labels = generator.random(len(codes)) < share
+    labels[:2000] = True  # a piece with many positives among pieces with few
+    return codes, labels.astype(kind)
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8])
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.4, 1.0])
+def test_streamed_counts_are_those_of_all_pairs(share, kind):
+    codes, labels = stream(share, kind)
+    halves = [PairCounter(), PairCounter()]
+    for number, first in enumerate(range(0, len(codes), 7001)):
+        halves[number % 2].add(codes[first : first + 7001], labels[first : first + 7001])
+    whole = PairCounter()
+    whole.add(codes, labels)
+    halves[0].merge(halves[1])
+    scored = codes != UNSCORED
+    for counter in (whole, halves[0]):
+        positives, negatives = counter.counts()
+        for counts, label in ((positives, 1), (negatives, 0)):
+            expected = np.bincount(codes[scored & (labels == label)], minlength=CODES)
+            assert np.array_equal(counts, expected)
+        assert counter.unscored == (~scored).sum()
+
+
+def test_pairs_that_are_none_are_refused():
+    counter = PairCounter()
+    codes = np.array([7, 8], dtype=np.uint16)
+    with pytest.raises(ValueError, match="a label is 2; expected 0 or 1"):
+        counter.add(codes, np.array([0, 2], dtype=np.uint8))
+    with pytest.raises(ValueError, match="codes with"):
+        counter.add(codes, np.array([True]))
+    assert counter.counts()[1].sum() == 0

@@ -27,3 +27,14 @@ def test_counts_and_coarse_codes():
     codes = np.array([5, 70, 70, 60_000], dtype=np.uint16)
     assert count_codes(codes)[70] == 2 and count_codes(codes).sum() == 4
     assert coarsen_codes(codes, 60_000).tolist() == [0, 64, 64, 60_000]
+
+
+def test_more_codes_than_are_counted_at_once(tmp_path):
+    codes = np.random.default_rng(0).integers(0, 1 << 16, (3, 200_003)).astype(np.uint16)
+    np.save(tmp_path / "codes.npy", codes)
+    expected = np.bincount(codes.ravel(), minlength=1 << 16)
+    assert np.array_equal(count_codes(codes), expected)
+    assert np.array_equal(count_codes(np.load(tmp_path / "codes.npy", mmap_mode="r")), expected)
+    assert np.array_equal(
+        count_codes(codes[:, ::2]), np.bincount(codes[:, ::2].ravel(), None, 65536)
+    )
