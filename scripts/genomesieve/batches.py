@@ -6,6 +6,7 @@ drawn from sorted site positions, so that neither is ever stored dense.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +14,16 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from genomesieve.alphabet import Alphabet
 from genomesieve.architecture import Architecture
 from genomesieve.errors import InputError
-from genomesieve.genome import fetch_codes
+from genomesieve.gathering import (
+    gather_codes,
+    gather_resident,
+    one_hot,
+    resident_codes,
+    reverse_complement_rows,
+    strand_one_hot,
+)
 from genomesieve.labelled_genome import LabelledGenome
 
 
@@ -56,6 +63,9 @@ class WindowSource:
     architecture : Architecture
     weight_cap : float
         Largest weight of a bin, as a multiple of the mean weight.
+    device : torch.device or None
+        Where batches are made; the codes of all genomes are copied there (1 byte a base). None
+        gathers on the host from the mapped genomes.
 
     Raises
     ------
@@ -69,6 +79,7 @@ class WindowSource:
         genomes: dict[str, LabelledGenome],
         architecture: Architecture,
         weight_cap: float = 20.0,
+        device: torch.device | None = None,
     ):
         lengths = windows["length"].unique()
         if len(lengths) != 1:
@@ -77,68 +88,111 @@ class WindowSource:
         self.genomes = genomes
         self.architecture = architecture
         self.bins = self.length // architecture.resolution
-        self._names = windows["genome"].to_numpy(str)
         self._minus = windows["strand"].to_numpy(str) == "-"
         self._rows = np.empty((len(windows), 3), dtype=np.int64)
-        for name, labelled in genomes.items():
-            mine = self._names == name
+        self._genome = np.full(len(windows), -1)
+        names = windows["genome"].to_numpy(str)
+        for number, (name, labelled) in enumerate(genomes.items()):
+            mine = names == name
             contigs = labelled.genome.contigs.set_index("contig")
             chosen = contigs.loc[windows.loc[mine, "contig"]]
+            self._genome[mine] = number
             self._rows[mine] = np.stack(
                 [chosen["offset"], chosen["length"], windows.loc[mine, "start"]], axis=1
             )
         self._weights, self.effective_share = _inverse_inclusion(
             np.stack(windows["inclusion"].to_numpy()), weight_cap
         )
+        self._resident = None
+        if device is not None:
+            self._resident = [resident_codes(g.genome.codes, device) for g in genomes.values()]
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def batch(self, rows: np.ndarray) -> Batch:
         """Make the batch of the given windows; minus-strand ones are reverse complements."""
-        first = next(iter(self.genomes.values()))
-        alphabet, classes = first.genome.alphabet, len(first.classes)
-        context = self.architecture.context
-        codes = np.empty((len(rows), self.length + 2 * context), dtype=np.uint8)
+        sites, ignored = self._labels(rows)
+        weights = np.repeat(self._weights[rows], self.bins // self._weights.shape[1], axis=1)
+        weights = np.where(ignored & ~sites, np.float32(0), weights[:, None])
+        if self._resident is None:
+            x, unknown = self._host_sequence(rows)
+            weights[np.broadcast_to(unknown[:, None], weights.shape)] = 0
+        minus = self._minus[rows]
+        sites[minus], weights[minus] = sites[minus][..., ::-1], weights[minus][..., ::-1]
+        labels = torch.from_numpy(sites), torch.from_numpy(weights)
+        if self._resident is None:
+            return Batch(x, *labels)
+        x, unknown = self._resident_sequence(rows)
+        sites, weights = (item.to(x.device, non_blocking=True) for item in labels)
+        return Batch(x, sites, weights.masked_fill_(unknown[:, None], 0))
+
+    def _labels(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return where bins (N, classes, bins) hold sites and where intervals hide them."""
+        classes = len(next(iter(self.genomes.values())).classes)
         sites = np.zeros((len(rows), classes, self.bins), dtype=bool)
         ignored = np.zeros_like(sites)
-        for name, labelled in self.genomes.items():
-            mine = np.flatnonzero(self._names[rows] == name)
-            self._fill(labelled, rows, mine, codes, sites, ignored)
-        core = codes[:, context : context + self.length].reshape(len(rows), self.bins, -1)
-        unknown = (core == alphabet.unknown).any(-1)[:, None]
-        weights = np.repeat(self._weights[rows], self.bins // self._weights.shape[1], axis=1)
-        weights = np.where(unknown | (ignored & ~sites), np.float32(0), weights[:, None])
-        minus = self._minus[rows]
-        codes[minus] = alphabet.reverse_complement(codes[minus])
-        sites[minus], weights[minus] = sites[minus][..., ::-1], weights[minus][..., ::-1]
-        return Batch(
-            one_hot(torch.from_numpy(codes), alphabet),
-            torch.from_numpy(sites),
-            torch.from_numpy(weights),
-        )
+        first = self._rows[rows, 0] + self._rows[rows, 2]
+        for labelled, mine in self._by_genome(rows):
+            for side in (0, 1):
+                targets = mine[self._minus[rows[mine]] == bool(side)]
+                place = first[targets], self.length, self.architecture.resolution
+                for row in range(classes):
+                    window, where = labelled.site_bins(row, side, *place)
+                    sites[targets[window], row, where] = True
+                    window, where = labelled.ignored_bins(row, side, *place)
+                    ignored[targets[window], row, where] = True
+        return sites, ignored
 
-    def _fill(self, labelled, rows, mine, codes, sites, ignored) -> None:
-        """Write codes and labels of one genome's windows into the batch's arrays."""
-        context, bin_bp = self.architecture.context, self.architecture.resolution
-        offset, length, start = self._rows[rows[mine]].T
-        for target, o, n, s in zip(mine, offset, length, start):
-            codes[target] = fetch_codes(
+    def _by_genome(self, rows: np.ndarray) -> Iterator[tuple[LabelledGenome, np.ndarray]]:
+        """Yield each genome with the places in `rows` of its windows."""
+        for number, labelled in enumerate(self.genomes.values()):
+            yield labelled, np.flatnonzero(self._genome[rows] == number)
+
+    def _host_sequence(self, rows: np.ndarray) -> tuple[Tensor, np.ndarray]:
+        """Return one-hot sequence of a batch, and its bins (N, bins) with an unknown base.
+
+        Bins stand in the order of the plus strand.
+        """
+        context = self.architecture.context
+        alphabet = next(iter(self.genomes.values())).genome.alphabet
+        codes = np.empty((len(rows), self.length + 2 * context), dtype=np.uint8)
+        for labelled, mine in self._by_genome(rows):
+            offset, length, start = self._rows[rows[mine]].T
+            codes[mine] = gather_codes(
                 labelled.genome.codes,
-                o,
-                n,
-                s - context,
-                s + self.length + context,
-                labelled.genome.alphabet.unknown,
+                offset,
+                length,
+                start - context,
+                codes.shape[1],
+                alphabet.unknown,
             )
-        for side in (0, 1):
-            ours = self._minus[rows[mine]] == bool(side)
-            targets, starts = mine[ours], (offset + start)[ours]
-            for row in range(len(labelled.classes)):
-                window, where = labelled.site_bins(row, side, starts, self.length, bin_bp)
-                sites[targets[window], row, where] = True
-                window, where = labelled.ignored_bins(row, side, starts, self.length, bin_bp)
-                ignored[targets[window], row, where] = True
+        core = codes[:, context : context + self.length]
+        unknown = np.zeros((len(rows), self.bins), dtype=bool)
+        # Few windows have unknown bases, and theirs is the largest code.
+        some = np.flatnonzero(core.max(axis=1) == alphabet.unknown)
+        shape = len(some), self.bins, self.architecture.resolution
+        unknown[some] = (core[some] == alphabet.unknown).reshape(shape).any(-1)
+        return strand_one_hot(codes, self._minus[rows], alphabet), unknown
+
+    def _resident_sequence(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Do what `_host_sequence` does on the device; bins stand in the order of their strand."""
+        context = self.architecture.context
+        alphabet = next(iter(self.genomes.values())).genome.alphabet
+        device = self._resident[0].device
+        width = self.length + 2 * context
+        codes = torch.empty(len(rows), width, dtype=torch.uint8, device=device)
+        for number, resident in enumerate(self._resident):
+            mine = np.flatnonzero(self._genome[rows] == number)
+            places = torch.from_numpy(self._rows[rows[mine]]).to(device, non_blocking=True)
+            offset, length, start = places.T
+            codes[torch.from_numpy(mine).to(device)] = gather_resident(
+                resident, offset, length, start - context, width, alphabet.unknown
+            )
+        minus = torch.from_numpy(self._minus[rows]).to(device, non_blocking=True)
+        codes = reverse_complement_rows(codes, minus, alphabet)
+        core = codes[:, context : context + self.length].reshape(len(rows), self.bins, -1)
+        return one_hot(codes, alphabet), (core == alphabet.unknown).any(-1)
 
 
 def _inverse_inclusion(inclusion: np.ndarray, cap: float) -> tuple[np.ndarray, float]:
@@ -162,13 +216,3 @@ def _inverse_inclusion(inclusion: np.ndarray, cap: float) -> tuple[np.ndarray, f
     weights /= weights.mean()
     effective = weights.sum() ** 2 / (weights**2).sum() / weights.size
     return weights.astype(np.float32), float(effective)
-
-
-def one_hot(codes: Tensor, alphabet: Alphabet) -> Tensor:
-    """Turn codes (N, L) into one-hot (N, letters, L), float32, unknown bases all zero.
-
-    The result is a view of an (N, L, letters) tensor: channels-last, as the networks like it.
-    """
-    table = torch.zeros(alphabet.size + 1, alphabet.size, device=codes.device)
-    table[: alphabet.size] = torch.eye(alphabet.size, device=codes.device)
-    return table[codes.long()].transpose(1, 2)
