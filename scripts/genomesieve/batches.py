@@ -134,8 +134,11 @@ class WindowSource:
         ignored = np.zeros_like(sites)
         first = self._rows[rows, 0] + self._rows[rows, 2]
         for labelled, mine in self._by_genome(rows):
-            for side in (0, 1):
-                targets = mine[self._minus[rows[mine]] == bool(side)]
+            # Without strands both sides have the same labels: one look serves all windows.
+            for side in (0, 1) if labelled.stranded else (0,):
+                targets = mine
+                if labelled.stranded:
+                    targets = mine[self._minus[rows[mine]] == bool(side)]
                 place = first[targets], self.length, self.architecture.resolution
                 for row in range(classes):
                     window, where = labelled.site_bins(row, side, *place)
@@ -156,16 +159,12 @@ class WindowSource:
         """
         context = self.architecture.context
         alphabet = next(iter(self.genomes.values())).genome.alphabet
-        codes = np.empty((len(rows), self.length + 2 * context), dtype=np.uint8)
+        width = self.length + 2 * context
+        codes = np.empty((len(rows), width), dtype=np.uint8)
         for labelled, mine in self._by_genome(rows):
             offset, length, start = self._rows[rows[mine]].T
             codes[mine] = gather_codes(
-                labelled.genome.codes,
-                offset,
-                length,
-                start - context,
-                codes.shape[1],
-                alphabet.unknown,
+                labelled.genome.codes, offset, length, start - context, width, alphabet.unknown
             )
         core = codes[:, context : context + self.length]
         unknown = np.zeros((len(rows), self.bins), dtype=bool)

@@ -46,6 +46,7 @@ class LabelledGenome:
     ):
         self.genome = genome
         self.classes = classes
+        self.stranded = stranded
         offsets = dict(zip(genome.contigs["contig"], genome.contigs["offset"]))
         for table in (sites, intervals):
             for name in table["contig"].unique():
