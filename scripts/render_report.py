@@ -20,7 +20,7 @@ from genomesieve.command_line import NamedPaths, json_value, make_parser, run_sc
 from genomesieve.errors import InputError
 from genomesieve.figures import draw_panels, join_panels
 from genomesieve.files import existing_file, read_json, read_table, whole_file
-from genomesieve.genome import EncodedGenome, contig_index
+from genomesieve.genome import EncodedGenome, contig_rows
 from genomesieve.report_data import Evaluation, GenomeResults, ModelFacts, Screen
 from genomesieve.report_page import make_page, make_pictures
 
@@ -135,8 +135,8 @@ def read_genome(name: str, arguments: dict[str, dict[str, Path]]) -> GenomeResul
         evaluation=read_evaluation(evaluation, name) if evaluation else None,
         summaries=summaries,
     )
-    for contig in pd.concat([results.split["contig"], results.calls["contig"]]).unique():
-        contig_index(results.genome.contigs, contig, name)
+    contigs = pd.concat([results.split["contig"], results.calls["contig"]]).unique()
+    contig_rows(results.genome.contigs, contigs, name)
     return results
 
 

@@ -62,7 +62,7 @@ class Bundle:
     training: dict = field(default_factory=dict)
     calibration: dict | None = None
     scan_plan: dict | None = None
-    history: pd.DataFrame = field(default_factory=pd.DataFrame)
+    history: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["step", "loss"]))
 
     @property
     def strands(self) -> int:

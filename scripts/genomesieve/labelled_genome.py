@@ -10,7 +10,7 @@ import pandas as pd
 
 from genomesieve.errors import InputError
 from genomesieve.files import read_table
-from genomesieve.genome import EncodedGenome, contig_index
+from genomesieve.genome import EncodedGenome, contig_rows
 from genomesieve.splitting import read_split
 
 SITE_COLUMNS = ("contig", "position", "start", "end", "strand", "class")
@@ -49,8 +49,7 @@ class LabelledGenome:
         self.stranded = stranded
         offsets = dict(zip(genome.contigs["contig"], genome.contigs["offset"]))
         for table in (sites, intervals):
-            for name in table["contig"].unique():
-                contig_index(genome.contigs, name, genome.name)
+            contig_rows(genome.contigs, table["contig"].unique(), genome.name)
         self._sites, self._ignored = {}, {}
         site_extents = _global_extents(sites, offsets, ignore_margin)
         positions = sites["contig"].map(offsets).to_numpy(np.int64) + sites["position"].to_numpy()
@@ -121,8 +120,9 @@ class LabelledGenome:
         """
         contigs = self.genome.contigs
         positives, bins = np.zeros(len(self.classes)), 0
-        for contig, start, end in zip(intervals["contig"], intervals["start"], intervals["end"]):
-            offset = int(contigs["offset"].iloc[contig_index(contigs, contig, self.genome.name)])
+        rows = contig_rows(contigs, intervals["contig"], self.genome.name)
+        offsets = contigs["offset"].to_numpy()[rows]
+        for offset, start, end in zip(offsets, intervals["start"], intervals["end"]):
             bins += 2 * ((end - start) // bin_bp)
             for (row, _), where in self._sites.items():
                 first, last = np.searchsorted(where, [offset + start, offset + end])

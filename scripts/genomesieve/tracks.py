@@ -15,6 +15,7 @@ from genomesieve.files import whole_file
 
 CALL_COLUMNS = ("contig", "start", "end", "class", "score", "strand", "probability", "fdr")
 
+MOST_NAMED_CONTIGS = 10_000
 TBI_LONGEST = 1 << 29
 """A .tbi index knows no position beyond this; .csi does."""
 
@@ -68,7 +69,10 @@ def write_bigwig(
     bins: pd.DataFrame,
     resolution: int,
 ) -> None:
-    """Write one value a bin as a bigWig whose header names every contig.
+    """Write one value a bin as a bigWig.
+
+    Its header names every contig, but of a genome of more than `MOST_NAMED_CONTIGS` those with
+    values alone: the time that the library takes grows with the square of the contigs it knows.
 
     Parameters
     ----------
@@ -82,8 +86,10 @@ def write_bigwig(
     """
     with whole_file(path) as temporary:
         track = pyBigWig.open(str(temporary), "w")
-        lengths = contigs["length"].astype(int).tolist()
-        track.addHeader(list(zip(contigs["contig"].tolist(), lengths)))
+        named = contigs
+        if len(contigs) > MOST_NAMED_CONTIGS and len(bins):
+            named = contigs.iloc[np.unique(bins["contig_index"])]
+        track.addHeader(list(zip(named["contig"].tolist(), named["length"].astype(int).tolist())))
         names = contigs["contig"].to_numpy()
         for row, mine in bins.groupby("contig_index", sort=True):
             track.addEntries(

@@ -187,6 +187,8 @@ rule calibrate_model:
         code=digest("calibrate_model.py"),
         data=training_data,
         settings=setting("calibration"),
+        memory_gb=setting("scan", "memory_gb"),
+        precision=setting("scan", "precision"),
         classes=setting("classes"),
         labels=setting("labels"),
         ignore_margin=setting("ignore_margin"),
@@ -199,5 +201,6 @@ rule calibrate_model:
         "python {input.source[0]:q} --model {params.training:q} {params.data}"
         " --settings {params.settings:q} --classes {params.classes:q}"
         " --labels {params.labels} --ignore-margin {params.ignore_margin}"
-        " --device {params.device} --threads {threads} --output-dir {params.folder:q}"
+        " --device {params.device} --threads {threads} --memory-gb {params.memory_gb}"
+        " --precision {params.precision} --output-dir {params.folder:q}"
         " > {log:q} 2>&1"
