@@ -10,6 +10,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -104,20 +105,16 @@ def run_process(command: Sequence[str], every: float = 0.02) -> ProcessRun:
         If it fails; its output is printed first.
     """
     begin = time.perf_counter()
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        os.set_blocking(process.stdout.fileno(), False)
-        anonymous = mapped = 0
-        pieces = []
-        while process.poll() is None:
-            one, other = _memory_of_tree(process.pid)
-            anonymous, mapped = max(anonymous, one), max(mapped, other)
-            pieces.append(process.stdout.read() or "")
-            time.sleep(every)
+    anonymous = mapped = 0
+    with tempfile.TemporaryFile("w+") as log:
+        with subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as process:
+            while process.poll() is None:
+                one, other = _memory_of_tree(process.pid)
+                anonymous, mapped = max(anonymous, one), max(mapped, other)
+                time.sleep(every)
         seconds = time.perf_counter() - begin
-        pieces.append(process.stdout.read() or "")
-    output = "".join(pieces)
+        log.seek(0)
+        output = log.read()
     if process.returncode:
         print(output, file=sys.stderr)
         raise subprocess.CalledProcessError(process.returncode, command)
