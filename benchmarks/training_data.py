@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import os
 import random
 import subprocess
 import sys
@@ -396,6 +397,8 @@ def measure_steps(
 def measure(arguments: argparse.Namespace, folder: Path) -> None:
     """Measure everything and save."""
     sizes = QUICK if arguments.quick else FULL
+    # Workers of a peer suffer more than one process where others use the machine: keep a witness.
+    load = [os.getloadavg()[0]]
     fasta = folder / "genome.fa"
     if arguments.fasta:
         # Peers write their index beside the file they read.
@@ -417,6 +420,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> None:
     details |= {"sequence": arguments.fasta.name if arguments.fasta else "random letters"}
     details |= {"bases": len(genome.codes), "encode_genome_s": encoding, "repeats": sizes.repeats}
     details |= {"torch_threads": torch.get_num_threads(), "quick": arguments.quick}
+    details["load_average_before_and_after"] = [*load, os.getloadavg()[0]]
     versions = {"torch": torch.__version__, "numpy": np.__version__}
     versions |= {
         name: importlib.metadata.version(name) for name in ("selene-sdk", "pyfaidx", "pandas")
