@@ -59,7 +59,7 @@ BATCH, STEP_BATCH = 256, 16
 WORKERS = 2
 REQUIRED = 40
 # Kernel, margin and bin of this geometry add up to one label for the middle of each window.
-MIDDLE = {"preset": "motif_cnn", "resolution": CENTRE, "kernel": 21, "pool_margin": 390}
+MIDDLE = {"preset": "motif_cnn", "resolution": CENTRE, "stem_kernels": [21], "pool_margin": 390}
 SITE_COLUMNS = ["contig", "position", "start", "end", "strand", "class"]
 
 

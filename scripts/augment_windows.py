@@ -12,7 +12,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from genomesieve.augmentation import MODES, add_reverse_complements
+from genomesieve.architecture import REVERSE_COMPLEMENTS
+from genomesieve.augmentation import add_reverse_complements
 from genomesieve.command_line import make_parser, run_script
 from genomesieve.errors import InputError
 from genomesieve.files import read_table, write_json, write_table
@@ -33,7 +34,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     add(
         "--reverse-complement",
-        choices=MODES,
+        choices=REVERSE_COMPLEMENTS,
         default="augment",
         help="how a model of unstranded classes sees the other strand; stranded ones ignore it",
     )

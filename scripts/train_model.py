@@ -6,6 +6,9 @@ run) and history.tsv in --output-dir. The weights kept are those with the best a
 the validation part, measured at the genome's own rate of sites.
 
 An unfinished run leaves its state in --checkpoint; the same command takes it up again.
+
+`train_model.py --describe` prints what every preset (or the --model given) sees, holds and costs on
+this machine, and trains nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +25,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from genomesieve.architecture import Architecture, resolve_architecture
+from genomesieve.architecture import (
+    NETWORKS,
+    REVERSE_COMPLEMENTS,
+    Architecture,
+    resolve_architecture,
+)
 from genomesieve.batches import WindowSource
 from genomesieve.bundle import Bundle, save_bundle
 from genomesieve.command_line import (
@@ -34,6 +42,7 @@ from genomesieve.command_line import (
     make_parser,
     run_script,
 )
+from genomesieve.description import describe_network, table_of
 from genomesieve.errors import InputError
 from genomesieve.files import read_table
 from genomesieve.labelled_genome import (
@@ -63,7 +72,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--model",
         type=json_value,
         required=True,
-        help='JSON or its file: {"preset": "dilated" | "motif_cnn", and any of its settings}',
+        help=f"JSON or its file: a preset ({', '.join(NETWORKS)}) and any of its settings",
     )
     parser.add_argument(
         "--training",
@@ -73,9 +82,10 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--reverse-complement",
-        choices=["augment", "average"],
+        choices=REVERSE_COMPLEMENTS,
         default="augment",
-        help="unstranded classes: train on both strands, or average both strands everywhere",
+        help="unstranded classes: train on both strands, average both strands everywhere, or tie "
+        "weights so that both strands agree",
     )
     parser.add_argument(
         "--ignore-margin",
@@ -90,6 +100,27 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of the model")
     return parser.parse_args(argv)
+
+
+def parse_description(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line of --describe, which needs no data."""
+    parser = make_parser(describe.__doc__)
+    parser.add_argument("--describe", action="store_true", required=True, help="print and stop")
+    parser.add_argument("--model", type=json_value, help="one model (default: every preset)")
+    parser.add_argument("--outputs", type=int, default=2, help="number of classes")
+    parser.add_argument("--labels", choices=["exclusive", "independent"], default="independent")
+    parser.add_argument("--reverse-complement", choices=REVERSE_COMPLEMENTS, default="augment")
+    add_device_arguments(parser)
+    return parser.parse_args(argv)
+
+
+def describe(arguments: argparse.Namespace) -> None:
+    """Print parameters, receptive field, operations and speed of networks."""
+    torch.set_num_threads(arguments.threads)
+    device = choose_device(arguments.device)
+    models = [arguments.model] if arguments.model else [{"preset": name} for name in NETWORKS]
+    rest = arguments.outputs, arguments.labels, arguments.reverse_complement, device
+    print(table_of([describe_network(model, *rest) for model in models]))
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -234,7 +265,10 @@ def fingerprint(arguments: argparse.Namespace) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the script; return its exit code."""
-    return run_script(train, parse_arguments(argv))
+    given = sys.argv[1:] if argv is None else argv
+    if "--describe" in given:
+        return run_script(describe, parse_description(given))
+    return run_script(train, parse_arguments(given))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,17 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture
+def one_thread():
+    """Thousands of tiny calls are slower on several threads than on one."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def planted(tmp_path_factory):
     """A small genome with planted splice-like sites."""
@@ -42,7 +53,13 @@ def trained(planted, tmp_path_factory) -> Path:
     from planted_genome import CLASSES
 
     folder = tmp_path_factory.mktemp("trained") / "seed0"
-    model = {"preset": "dilated", "channels": 12, "stem_kernel": 9, "kernel": 3, "dilations": [1]}
+    model = {
+        "preset": "dilated",
+        "channels": 12,
+        "stem_kernels": [9],
+        "kernel": 3,
+        "dilations": [1],
+    }
     code = train_model.main(
         [
             *("--windows", str(planted.windows)),

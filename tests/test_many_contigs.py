@@ -18,8 +18,8 @@ from genomesieve.planning import plan_scan
 
 CONTIGS, LENGTH, RESOLUTION = 200_000, 500, 50
 MODEL = {
-    "preset": "motif_cnn", "resolution": RESOLUTION, "filters": 4, "kernel": 7, "hidden": 2,
-    "norm": "none",
+    "preset": "motif_cnn", "resolution": RESOLUTION, "channels": 4, "stem_kernels": [7],
+    "hidden": 2, "norm": "none",
 }  # fmt: skip
 
 
@@ -40,9 +40,9 @@ def write_model(folder):
         for weight in network.parameters():
             weight.zero_()
         for place, letter in enumerate("GATTACA"):
-            network.detectors[0].weight[0, "ACGT".index(letter), 0, place] = 1
-        network.detectors[0].bias[0] = -6
-        network.perceptron[0].weight[0, 0] = 1
+            network.stem[0].weight[0, "ACGT".index(letter), 0, place] = 1
+        network.stem[0].bias[0] = -6
+        network.hidden[0].weight[0, 0] = 1
         network.head.weight[0, 0] = 8
         network.head.bias[0] = -6
     threshold = {

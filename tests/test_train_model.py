@@ -13,7 +13,7 @@ from genomesieve.errors import InputError
 from genomesieve.training import Trainer
 from planted_genome import CLASSES, write_planted_genome
 
-SMALL = {"preset": "dilated", "channels": 4, "stem_kernel": 5, "kernel": 3, "dilations": [1]}
+SMALL = {"preset": "dilated", "channels": 4, "stem_kernels": [5], "kernel": 3, "dilations": [1]}
 
 
 def arguments(planted, folder, **changed):
@@ -149,3 +149,20 @@ def test_same_seed_gives_the_same_genome(tmp_path):
     second = write_planted_genome(tmp_path / "b", length=20_000)
     codes = [np.load(item.folder / "codes.npy") for item in (first, second)]
     assert np.array_equal(*codes)
+
+
+def test_describe_prints_every_preset_without_data(capsys):
+    assert train_model.main(["--describe", "--model", '{"preset": "lstm"}', "--threads", "1"]) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split()[:2] == ["model", "parameters"]
+    name, parameters, context, window, resolution, *rates = row.replace(",", "").split()
+    assert (name, context, window, resolution) == ("lstm", "507", "1000", "50")
+    # Stem, norm, two directions of four gates with two biases each, head.
+    cell = 4 * 32 * (32 + 32 + 2)
+    assert int(parameters) == (4 * 15 + 1 + 2) * 32 + 2 * cell + (64 + 1) * 2
+    assert all(float(rate) > 0 for rate in rates)
+
+
+def test_describe_names_a_bad_model(capsys):
+    assert train_model.main(["--describe", "--model", '{"preset": "lstn"}']) == 1
+    assert "model.preset is 'lstn'" in capsys.readouterr().err

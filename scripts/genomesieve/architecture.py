@@ -6,80 +6,206 @@ needs them for guards and blocks; the networks themselves are built in `networks
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 
 from genomesieve.errors import InputError
 from genomesieve.settings import complete_settings
 
+TRUNKS = ("none", "dilated", "rnn", "lstm", "gru", "attention")
+WINDOWED_TRUNKS = ("rnn", "lstm", "gru", "attention")
+"""Trunks that mix over length, and so map windows of one fixed length."""
+POOLINGS = ("none", "max", "average", "attention")
+NORMS = ("batch", "group", "layer", "none")
+POSITIONS = ("relative", "rotary")
+REVERSE_COMPLEMENTS = ("augment", "average", "equivariant")
+"""How a model of unstranded classes sees the other strand."""
+
+_OF_WINDOWS = ("layers", "window", "reach")
+_OF_TRUNK = {
+    "none": (),
+    "dilated": ("kernel", "dilations"),
+    **dict.fromkeys(("rnn", "lstm", "gru"), ("units", *_OF_WINDOWS)),
+    "attention": ("heads", "positions", *_OF_WINDOWS),
+}
+_OF_POOLING = {"none": (), **dict.fromkeys(("max", "average", "attention"), ("pool_margin",))}
+
 
 @dataclass(frozen=True)
-class DilatedSettings:
-    """A residual network of dilated convolutions with one prediction a base.
+class NetworkSettings:
+    """A network of stem, trunk, pooling and head; every preset is one, and any may be mixed.
 
-    Every block is norm, ReLU, dilated convolution, norm, ReLU, dilated convolution, added to its
-    cropped input (He et al. 2016, as in SpliceAI, Jaganathan et al. 2019); a wide first convolution
-    finds motifs.
+    The stem is one convolution (motif detectors) and maximum pool after another. The trunk is
+    residual dilated convolutions (He et al. 2016, as in SpliceAI, Jaganathan et al. 2019), a
+    bidirectional recurrent network (as in DanQ, Quang and Xie 2016), self-attention (Vaswani et al.
+    2017), or none (DeepBind, Basset). Pooling reduces positions to bins; the head maps each bin to
+    outputs.
+
+    Parameters
+    ----------
+    preset : str
+        What the settings started from; names the model in reports.
+    resolution : int
+        bp a prediction covers.
+    channels : int
+        Filters of every stem layer; also the width of a dilated or attention trunk.
+    stem_kernels, stem_pools : tuple of int
+        One convolution and one maximum pool (1: none) a stem layer.
+    trunk : str
+        One of `TRUNKS`.
+    kernel, dilations : int, tuple of int
+        Trunk `dilated`: filter width, and one block of two convolutions a dilation.
+    units : int
+        Trunks `rnn`, `lstm`, `gru`: hidden units a direction.
+    layers : int
+        Layers of a recurrent or attention trunk.
+    heads, positions : int, str
+        Trunk `attention`: heads, and how they know distance (`relative`: a learned bias,
+        `rotary`: Su et al. 2021).
+    window, reach : int
+        Trunks that mix over length: bp of a window's core, and positions (after the stem's pools)
+        that the trunk sees on each side of it.
+    pooling, pool_margin : str, int
+        One of `POOLINGS`, over the bin and `pool_margin` bp on each side.
+    hidden : int
+        Units of the head's hidden layer; 0 for a linear head.
+    dropout : float
+    norm : str
+        One of `NORMS`; group and layer take statistics over channels at each position only.
     """
 
-    preset: str = "dilated"
+    preset: str = "network"
+    resolution: int = 1
     channels: int = 32
-    stem_kernel: int = 11
+    stem_kernels: tuple[int, ...] = (11,)
+    stem_pools: tuple[int, ...] = (1,)
+    trunk: str = "none"
     kernel: int = 7
     dilations: tuple[int, ...] = (1, 2, 4, 8)
+    units: int = 32
+    layers: int = 1
+    heads: int = 4
+    positions: str = "relative"
+    window: int = 1000
+    reach: int = 100
+    pooling: str = "none"
+    pool_margin: int = 0
+    hidden: int = 0
     dropout: float = 0.0
     norm: str = "batch"
 
     def check(self) -> None:
         """Raise InputError for settings that no network can have."""
-        _require_positive(self, "channels", "stem_kernel", "kernel")
-        _require_odd(self, "stem_kernel", "kernel")
-        _require_norm(self.norm)
-        if not self.dilations or min(self.dilations) < 1:
+        numbers = ("resolution", "channels", "kernel", "units", "layers", "heads", "window")
+        _require_positive(self, *numbers)
+        for name in ("stem_kernels", "stem_pools", "dilations"):
+            _require_each_positive(self, name)
+        _require_odd(self, "kernel", "stem_kernels")
+        options = {"trunk": TRUNKS, "pooling": POOLINGS, "norm": NORMS, "positions": POSITIONS}
+        for name, known in options.items():
+            if getattr(self, name) not in known:
+                raise InputError(
+                    f"model.{name} is {getattr(self, name)!r}; expected one of {', '.join(known)}"
+                )
+        for name in ("pool_margin", "reach", "hidden"):
+            if getattr(self, name) < 0:
+                raise InputError(f"model.{name} is {getattr(self, name)}; expected 0 or more")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"model.dropout is {self.dropout}; expected at least 0 and below 1")
+        self._check_pools()
+        self._check_attention()
+
+    def _check_pools(self) -> None:
+        """Raise InputError unless bins, pools and windows divide each other exactly."""
+        if len(self.pools) != len(self.stem_kernels):
             raise InputError(
-                f"model.dilations is {list(self.dilations)}; expected whole numbers >= 1"
+                f"model.stem_pools is {list(self.stem_pools)}; expected one pool for each of "
+                f"stem_kernels {list(self.stem_kernels)}"
+            )
+        for name in ("resolution", "pool_margin"):
+            if getattr(self, name) % self.feature_stride:
+                raise InputError(
+                    f"model.{name} is {getattr(self, name)} bp; expected a multiple of the stem's "
+                    f"pools together, {self.feature_stride} bp"
+                )
+        if self.pooling == "none" and self.resolution != self.feature_stride:
+            raise InputError(
+                f"model.pooling is none and one position covers {self.feature_stride} bp; expected "
+                f"max, average or attention for bins of {self.resolution} bp"
+            )
+        if self.windowed and self.window % self.resolution:
+            raise InputError(
+                f"model.window is {self.window} bp; expected a multiple of the resolution, "
+                f"{self.resolution} bp"
+            )
+        if self.windowed and self.reach * self.feature_stride < self.pool_margin:
+            raise InputError(
+                f"model.reach is {self.reach} positions; expected at least the pool_margin, "
+                f"{self.pool_margin // self.feature_stride}"
+            )
+
+    def _check_attention(self) -> None:
+        """Raise InputError unless the channels can be cut into heads."""
+        # Rotary positions turn pairs of channels.
+        whole = 2 * self.heads if self.positions == "rotary" else self.heads
+        if self.trunk == "attention" and self.channels % whole:
+            raise InputError(
+                f"model.channels is {self.channels}; expected a multiple of {whole} for "
+                f"{self.heads} heads with {self.positions} positions"
             )
 
     @property
-    def context(self) -> int:
-        """Bases seen on each side of a prediction."""
-        return self.stem_kernel // 2 + sum(2 * (self.kernel // 2) * step for step in self.dilations)
+    def windowed(self) -> bool:
+        """Whether the trunk mixes over length."""
+        return self.trunk in WINDOWED_TRUNKS
 
     @property
-    def resolution(self) -> int:
-        """Bases a prediction covers."""
-        return 1
+    def pools(self) -> tuple[int, ...]:
+        """The maximum pool after each stem layer; a single 1 stands for none anywhere."""
+        none = self.stem_pools == (1,)
+        return (1,) * len(self.stem_kernels) if none else self.stem_pools
 
+    @property
+    def feature_stride(self) -> int:
+        """Bases between two positions after the stem."""
+        return math.prod(self.pools)
 
-@dataclass(frozen=True)
-class MotifCnnSettings:
-    """Convolutions as motif detectors and a maximum over each bin, as in DeepBind and Basset.
+    @property
+    def margin(self) -> int:
+        """Positions that pooling takes on each side of a bin."""
+        return 0 if self.pooling == "none" else self.pool_margin // self.feature_stride
 
-    The maximum spans the bin and `pool_margin` bases on each side.
-    """
-
-    preset: str = "motif_cnn"
-    resolution: int = 50
-    filters: int = 128
-    kernel: int = 21
-    pair_kernel: int = 1
-    pool_margin: int = 0
-    hidden: int = 64
-    dropout: float = 0.2
-    norm: str = "batch"
-
-    def check(self) -> None:
-        """Raise InputError for settings that no network can have."""
-        _require_positive(self, "resolution", "filters", "kernel", "pair_kernel", "hidden")
-        _require_odd(self, "kernel", "pair_kernel")
-        _require_norm(self.norm)
-        if self.pool_margin < 0:
-            raise InputError(f"model.pool_margin is {self.pool_margin}; expected 0 or more bases")
+    @property
+    def span(self) -> int:
+        """Positions of a bin."""
+        return self.resolution // self.feature_stride
 
     @property
     def context(self) -> int:
-        """Bases seen on each side of a bin."""
-        return self.kernel // 2 + self.pair_kernel // 2 + self.pool_margin
+        """Bases seen on each side of a bin (of a windowed network: of a window)."""
+        flank = self.reach if self.windowed else self.margin
+        if self.trunk == "dilated":
+            flank += sum(2 * (self.kernel // 2) * step for step in self.dilations)
+        for kernel, pool in zip(self.stem_kernels[::-1], self.pools[::-1]):
+            flank = flank * pool + kernel // 2
+        return flank
+
+    @property
+    def stride(self) -> int:
+        """Bases that scan starts are multiples of."""
+        return self.window if self.windowed else self.resolution
+
+    def to_dict(self) -> dict:
+        """Return the settings that this trunk and pooling use."""
+        unused = _unused(self.trunk, self.pooling)
+        return {key: value for key, value in asdict(self).items() if key not in unused}
+
+
+def _unused(trunk: str, pooling: str) -> set[str]:
+    """List the settings that mean nothing for a trunk and a pooling."""
+    known = {name for names in (*_OF_TRUNK.values(), *_OF_POOLING.values()) for name in names}
+    return known - {*_OF_TRUNK.get(trunk, known), *_OF_POOLING.get(pooling, known)}
 
 
 @dataclass(frozen=True)
@@ -136,13 +262,46 @@ class KmerSettings:
         return max(-self.edges[0], self.edges[-1] + self.k - 1 - self.resolution, 0)
 
 
-Settings = DilatedSettings | MotifCnnSettings | PwmSettings | KmerSettings
-PRESETS: dict[str, type] = {
-    "dilated": DilatedSettings,
-    "motif_cnn": MotifCnnSettings,
-    "pwm": PwmSettings,
-    "kmer": KmerSettings,
+Settings = NetworkSettings | PwmSettings | KmerSettings
+_DISTANT = {"stem_kernels": (15,), "stem_pools": (5,), "resolution": 50, "pooling": "max"}
+PRESETS: dict[str, tuple[type, dict]] = {
+    "dilated": (NetworkSettings, {"trunk": "dilated"}),
+    "motif_cnn": (
+        NetworkSettings,
+        {
+            "resolution": 50,
+            "channels": 128,
+            "stem_kernels": (21,),
+            "pooling": "max",
+            "hidden": 64,
+            "dropout": 0.2,
+        },
+    ),
+    "rnn": (NetworkSettings, {"trunk": "rnn", **_DISTANT}),
+    "lstm": (NetworkSettings, {"trunk": "lstm", **_DISTANT}),
+    "gru": (NetworkSettings, {"trunk": "gru", **_DISTANT}),
+    "transformer": (
+        NetworkSettings,
+        {"trunk": "attention", "layers": 2, "norm": "layer", **_DISTANT},
+    ),
+    "hybrid": (
+        NetworkSettings,
+        {
+            **_DISTANT,
+            "trunk": "lstm",
+            "channels": 64,
+            "stem_kernels": (15, 5, 5),
+            "stem_pools": (1, 5, 5),
+            "reach": 40,
+            "hidden": 64,
+        },
+    ),
+    "pwm": (PwmSettings, {}),
+    "kmer": (KmerSettings, {}),
 }
+"""Kind of settings and their defaults, by the name that a configuration gives."""
+NETWORKS = tuple(name for name, (kind, _) in PRESETS.items() if kind is NetworkSettings)
+"""Presets that are trained."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +315,8 @@ class Architecture:
     resolution : int
         Bases that a prediction covers.
     stride : int
-        Product of pools and strides: scan starts are multiples of it.
+        Scan starts are multiples of it: the resolution, which pools divide exactly, or the window
+        of a network that mixes over length.
     """
 
     settings: Settings
@@ -167,13 +327,15 @@ class Architecture:
     def __post_init__(self) -> None:
         object.__setattr__(self, "context", self.settings.context)
         object.__setattr__(self, "resolution", self.settings.resolution)
-        object.__setattr__(self, "stride", self.settings.resolution)
+        object.__setattr__(
+            self, "stride", getattr(self.settings, "stride", self.settings.resolution)
+        )
 
     def to_dict(self) -> dict:
         """Return the settings as plain values, as they stand in model.json."""
+        used = getattr(self.settings, "to_dict", lambda: asdict(self.settings))()
         return {
-            key: list(value) if isinstance(value, tuple) else value
-            for key, value in asdict(self.settings).items()
+            key: list(value) if isinstance(value, tuple) else value for key, value in used.items()
         }
 
 
@@ -197,11 +359,22 @@ def resolve_architecture(model: Mapping) -> Architecture:
     preset = model.get("preset")
     if preset not in PRESETS:
         raise InputError(f"model.preset is {preset!r}; expected one of {', '.join(PRESETS)}")
-    kind = PRESETS[preset]
-    defaults = {item.name: item.default for item in fields(kind)}
+    kind, own = PRESETS[preset]
+    defaults = {item.name: item.default for item in fields(kind)} | own
     settings = kind(**complete_settings("model", model, defaults))
     settings.check()
+    if kind is NetworkSettings:
+        _refuse_unused(model, settings)
     return Architecture(settings)
+
+
+def _refuse_unused(model: Mapping, settings: NetworkSettings) -> None:
+    """Raise InputError for a setting that means nothing here; a user thinks that it does."""
+    for name in sorted(_unused(settings.trunk, settings.pooling) & set(model)):
+        raise InputError(
+            f"model.{name} means nothing for trunk {settings.trunk} and pooling "
+            f"{settings.pooling}; expected it left out"
+        )
 
 
 def _require_positive(settings: Settings, *names: str) -> None:
@@ -210,15 +383,18 @@ def _require_positive(settings: Settings, *names: str) -> None:
             raise InputError(f"model.{name} is {getattr(settings, name)}; expected 1 or more")
 
 
+def _require_each_positive(settings: Settings, name: str) -> None:
+    values = getattr(settings, name)
+    if not values or min(values) < 1:
+        raise InputError(f"model.{name} is {list(values)}; expected whole numbers >= 1")
+
+
 def _require_odd(settings: Settings, *names: str) -> None:
     for name in names:
-        if getattr(settings, name) % 2 == 0:
+        value = getattr(settings, name)
+        if any(item % 2 == 0 for item in (value if isinstance(value, tuple) else (value,))):
+            shown = list(value) if isinstance(value, tuple) else value
             raise InputError(
-                f"model.{name} is {getattr(settings, name)}; expected an odd number, so that a "
-                "prediction sees as far to the left as to the right"
+                f"model.{name} is {shown}; expected odd numbers, so that a prediction sees as far "
+                "to the left as to the right"
             )
-
-
-def _require_norm(norm: str) -> None:
-    if norm not in ("batch", "none"):
-        raise InputError(f"model.norm is {norm!r}; expected batch or none")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-MODES = ("augment", "average", "equivariant")
+from genomesieve.architecture import REVERSE_COMPLEMENTS
 
 
 def add_reverse_complements(
@@ -36,8 +36,10 @@ def add_reverse_complements(
     ValueError
         If the mode is unknown or a window is already on the minus strand.
     """
-    if reverse_complement not in MODES:
-        raise ValueError(f"reverse_complement {reverse_complement!r}; expected one of {MODES}")
+    if reverse_complement not in REVERSE_COMPLEMENTS:
+        raise ValueError(
+            f"reverse_complement {reverse_complement!r}; expected one of {REVERSE_COMPLEMENTS}"
+        )
     if (windows["strand"] != "+").any():
         raise ValueError("windows already hold minus-strand rows; expected plus-strand ones only")
     windows = windows.reset_index(drop=True)

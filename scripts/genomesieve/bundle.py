@@ -41,7 +41,8 @@ class Bundle:
     labels : str
         `exclusive` or `independent`.
     reverse_complement : str
-        `augment` or `average`; stranded classes use `augment`, the two strands being two data.
+        `augment`, `average` or `equivariant`; stranded classes use `augment`, the two strands being
+        two data.
     training : dict
         Hyper-parameters, seed, digests of the data.
     calibration : dict or None

@@ -58,7 +58,9 @@ class Chunks:
         return int(ends[rows.start]), int(ends[rows.stop])
 
 
-def list_chunks(layout: ScanLayout, contigs: pd.DataFrame, chunk: int, context: int) -> Chunks:
+def list_chunks(
+    layout: ScanLayout, contigs: pd.DataFrame, chunk: int, context: int, stride: int
+) -> Chunks:
     """Cut the intervals of a layout on each contig's grid of chunks and pack short contigs.
 
     Parameters
@@ -70,6 +72,8 @@ def list_chunks(layout: ScanLayout, contigs: pd.DataFrame, chunk: int, context: 
         Bases a row, a multiple of the model's stride and so of the layout's resolution.
     context : int
         Bases that a prediction sees on each side.
+    stride : int
+        Bases that the starts of pieces are multiples of, the model's own.
 
     Returns
     -------
@@ -84,10 +88,9 @@ def list_chunks(layout: ScanLayout, contigs: pd.DataFrame, chunk: int, context: 
     begin = (start[owner] // chunk + step) * chunk
     keep_start = np.maximum(begin, start[owner])
     size = contigs["length"].to_numpy(np.int64)[contig[owner]]
-    # A short contig takes whole bins and the context that keeps it from its neighbour.
-    gap = layout.resolution
-    room = -(-(size + context) // gap) * gap
-    room = np.where(2 * size <= chunk, room, chunk + context)
+    # A short contig takes whole strides (bins or windows) and the context between neighbours.
+    room = _round_up(_round_up(size, stride) + context, stride)
+    room = np.where(2 * size <= chunk, np.minimum(room, chunk + context), chunk + context)
     place, first_piece = _pack(room, chunk + context)
     return Chunks(
         contig=contig[owner],
@@ -100,6 +103,11 @@ def list_chunks(layout: ScanLayout, contigs: pd.DataFrame, chunk: int, context: 
         first_piece=first_piece,
         length=chunk,
     )
+
+
+def _round_up(bases: np.ndarray, stride: int) -> np.ndarray:
+    """Round up to multiples of the stride."""
+    return -(-bases // stride) * stride
 
 
 def _pack(room: np.ndarray, capacity: int) -> tuple[np.ndarray, np.ndarray]:

@@ -363,6 +363,7 @@ def _screen(name: str, settings: dict, genomes: Mapping[str, Genome], tracks: li
     )
     _check_classes(screen, where)
     _check_sources(screen, genomes, where)
+    _check_model(screen, where)
     _check_split(screen, where)
     return screen
 
@@ -412,6 +413,22 @@ def _check_sources(screen: Screen, genomes: Mapping[str, Genome], where: str) ->
                 f"{where}.classes.{name} has no sites in {', '.join(screen.train_genomes)}; "
                 "expected a track of that class, or `site` and an annotation"
             )
+
+
+def _check_model(screen: Screen, where: str) -> None:
+    """Raise InputError where classes, windows and network do not fit together."""
+    mode = screen.settings["reverse_complement"]
+    if screen.stranded and mode != "augment":
+        raise InputError(
+            f"{where}.reverse_complement is {mode} and the classes are stranded; expected augment: "
+            "a model that says the same of both strands cannot tell them apart"
+        )
+    length, stride = screen.settings["sampling"]["length"], screen.architecture.stride
+    if length % stride:
+        raise InputError(
+            f"{where}.sampling.length is {length} bp; expected a multiple of {stride} bp, the "
+            "bin or window of the model"
+        )
 
 
 def _check_split(screen: Screen, where: str) -> None:

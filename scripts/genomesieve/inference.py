@@ -18,6 +18,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from genomesieve.networks import log_odds
+from genomesieve.norms import TiedBatchNorm
 
 logger = logging.getLogger(__name__)
 
@@ -153,7 +154,8 @@ def _improve_layer(traced: fx.GraphModule, node: fx.Node) -> None:
         _skip(traced, node)
     elif isinstance(layer, _CONVOLUTIONS) and layer.padding_mode == "zeros":
         _set(traced, node, ImageConvolution(layer, layer.weight, layer.bias))
-    elif isinstance(layer, _NORMS) and layer.track_running_stats:
+    elif isinstance(layer, TiedBatchNorm) or _has_statistics(layer):
+        layer = layer.expanded() if isinstance(layer, TiedBatchNorm) else layer
         before = _layer_of(traced, source)
         if isinstance(before, ImageConvolution) and len(source.users) == 1:
             _fold(before, layer)
@@ -164,6 +166,11 @@ def _improve_layer(traced: fx.GraphModule, node: fx.Node) -> None:
         changed = copy.copy(layer)
         changed.inplace = True
         _set(traced, node, changed)
+
+
+def _has_statistics(layer: nn.Module | None) -> bool:
+    """Tell whether a layer is a batch normalisation with statistics of its own."""
+    return isinstance(layer, _NORMS) and layer.track_running_stats
 
 
 def _fold(convolution: ImageConvolution, norm: nn.Module) -> None:

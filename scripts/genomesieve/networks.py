@@ -9,194 +9,94 @@ the background, the others are the classes in order; with independent labels out
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from genomesieve.alphabet import DNA, Alphabet
 from genomesieve.architecture import (
+    REVERSE_COMPLEMENTS,
     Architecture,
-    DilatedSettings,
-    KmerSettings,
-    MotifCnnSettings,
+    NetworkSettings,
     PwmSettings,
+    Settings,
 )
+from genomesieve.baseline_networks import KmerNetwork, PwmNetwork
 from genomesieve.convolutions import Convolution
 from genomesieve.errors import InputError
-from genomesieve.pooling import SlidingMaximum
+from genomesieve.norms import build_norm
+from genomesieve.pooling import build_pooling
+from genomesieve.symmetry import free_parameter, require_pairs, tie_convolution, tie_output
+from genomesieve.trunks import build_trunk
+from genomesieve.windows import CutWindows, join_windows
 
 
-def _norm(kind: str, channels: int) -> nn.Module:
-    """Return a norm layer over (N, channels, 1, length)."""
-    return nn.BatchNorm2d(channels) if kind == "batch" else nn.Identity()
+def build_stem(settings: NetworkSettings, tied: bool, alphabet: Alphabet) -> nn.Sequential:
+    """Return convolution after convolution, each with norm, ReLU and, where asked for, a pool.
+
+    A residual trunk normalises its own input, so before it the last layer stays linear.
+    """
+    layers: list[nn.Module] = []
+    linear_end = settings.trunk in ("dilated", "attention")
+    inputs, channels = alphabet.size, settings.channels
+    for number, (kernel, pool) in enumerate(zip(settings.stem_kernels, settings.pools), 1):
+        layer = Convolution(inputs, channels, kernel)
+        if tied:
+            tie_convolution(layer, alphabet if number == 1 else None)
+        layers.append(layer)
+        if not (linear_end and number == len(settings.stem_kernels)):
+            layers += [build_norm(settings.norm, channels, tied), nn.ReLU()]
+        if pool > 1:
+            layers.append(nn.MaxPool2d((1, pool)))
+        inputs = channels
+    return nn.Sequential(*layers)
 
 
-class ResidualBlock(nn.Module):
-    """Norm, ReLU, dilated convolution, twice, added to the cropped input."""
-
-    def __init__(self, settings: DilatedSettings, dilation: int):
-        super().__init__()
-        channels, kernel = settings.channels, settings.kernel
-        self.crop = 2 * (kernel // 2) * dilation
-        self.layers = nn.Sequential(
-            _norm(settings.norm, channels),
-            nn.ReLU(),
-            Convolution(channels, channels, kernel, dilation),
-            _norm(settings.norm, channels),
-            nn.ReLU(),
-            Convolution(channels, channels, kernel, dilation),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, channels, 1, length) to (N, channels, 1, length - 2 * crop)."""
-        return x[..., self.crop : x.shape[-1] - self.crop] + self.layers(x)
-
-
-class DilatedNetwork(nn.Module):
-    """Residual dilated convolutions with one prediction a base (preset `dilated`)."""
-
-    def __init__(self, settings: DilatedSettings, outputs: int, letters: int):
-        super().__init__()
-        self.stem = Convolution(letters, settings.channels, settings.stem_kernel)
-        self.blocks = nn.Sequential(*(ResidualBlock(settings, d) for d in settings.dilations))
-        self.top = nn.Sequential(
-            _norm(settings.norm, settings.channels), nn.ReLU(), nn.Dropout(settings.dropout)
-        )
-        self.head = Convolution(settings.channels, outputs, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map one-hot (N, letters, L) to logits (N, outputs, L - 2 * context)."""
-        x = _as_image(x)
-        return self.head(self.top(self.blocks(self.stem(x)))).squeeze(2)
-
-
-class MotifCnn(nn.Module):
-    """Convolution, maximum over the bin plus a margin, perceptron (preset `motif_cnn`)."""
-
-    def __init__(self, settings: MotifCnnSettings, outputs: int, letters: int):
-        super().__init__()
-        filters = settings.filters
-        layers = [Convolution(letters, filters, settings.kernel), _norm(settings.norm, filters)]
-        if settings.pair_kernel > 1:
-            layers += [
-                nn.ReLU(),
-                Convolution(filters, filters, settings.pair_kernel),
-                _norm(settings.norm, filters),
-            ]
-        self.detectors = nn.Sequential(*layers, nn.ReLU())
-        self.pool = SlidingMaximum(settings.resolution, settings.pool_margin)
-        self.perceptron = nn.Sequential(
-            Convolution(filters, settings.hidden, 1), nn.ReLU(), nn.Dropout(settings.dropout)
-        )
-        self.head = Convolution(settings.hidden, outputs, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map one-hot (N, letters, L) to logits (N, outputs, (L - 2 * context) / resolution)."""
-        pooled = self.pool(self.detectors(_as_image(x)))
-        return self.head(self.perceptron(pooled)).squeeze(2)
-
-
-class PwmNetwork(nn.Module):
-    """The best log-odds of a position weight matrix in the bin (preset `pwm`)."""
-
-    def __init__(self, settings: PwmSettings, outputs: int, letters: int):
-        super().__init__()
-        self.settings = settings
-        self.register_buffer("weight", torch.zeros(outputs, letters, settings.width))
-        self.register_buffer("scale", torch.ones(outputs))
-        self.register_buffer("bias", torch.zeros(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map one-hot (N, letters, L) to logits (N, outputs, (L - 2 * context) / resolution)."""
-        settings, context = self.settings, self.settings.context
-        right = settings.width - 1 - settings.left
-        matched = functional.conv1d(x, self.weight)
-        if settings.both_strands:
-            mirrored = functional.conv1d(x, self.weight.flip(1, 2))
-            # Anchors of the two strands coincide on the plus-strand grid.
-            shift = settings.left - right
-            matched = _pairwise_maximum(matched, mirrored, shift)
-            first_anchor = max(settings.left, right)
-        else:
-            first_anchor = settings.left
-        best = [
-            functional.max_pool1d(
-                matched[:, row : row + 1, context - margin - first_anchor :],
-                settings.resolution + 2 * margin,
-                settings.resolution,
-            )
-            for row, margin in enumerate(settings.margins)
-        ]
-        bins = (x.shape[-1] - 2 * context) // settings.resolution
-        scores = torch.cat([item[..., :bins] for item in best], dim=1)
-        return scores * self.scale[:, None] + self.bias[:, None]
-
-
-def _pairwise_maximum(first: Tensor, second: Tensor, shift: int) -> Tensor:
-    """Return the maximum of first[i] and second[i + shift] wherever both exist."""
-    if shift >= 0:
-        return torch.maximum(first[..., : first.shape[-1] - shift], second[..., shift:])
-    return torch.maximum(first[..., -shift:], second[..., :shift])
-
-
-class KmerNetwork(nn.Module):
-    """A linear model of k-mer counts in segments around the bin (preset `kmer`)."""
-
-    def __init__(self, settings: KmerSettings, outputs: int, letters: int):
-        super().__init__()
-        self.settings, self.letters = settings, letters
-        segments = len(settings.edges) - 1
-        self.register_buffer("weight", torch.zeros(outputs, segments, letters**settings.k))
-        self.register_buffer("bias", torch.zeros(outputs))
-
-    def fill(self, rows: Iterable) -> None:
-        """Take over the fitted `weights` (segments, letters**k) and `bias` of every class."""
-        for row, fitted in enumerate(rows):
-            self.weight[row] = torch.from_numpy(fitted.weights).float()
-            self.bias[row] = fitted.bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map one-hot (N, letters, L) to logits (N, outputs, (L - 2 * context) / resolution)."""
-        settings, context = self.settings, self.settings.context
-        words, known = kmer_numbers(x, settings.k)
-        bins = (x.shape[-1] - 2 * context) // settings.resolution
-        total = self.bias[None, :, None]
-        for row, (start, end) in enumerate(zip(settings.edges, settings.edges[1:])):
-            values = self.weight[:, row][:, words].transpose(0, 1) * known[:, None]
-            width = end - start
-            sums = functional.avg_pool1d(values[..., context + start :], width, settings.resolution)
-            total = total + sums[..., :bins] * width
-        return total
-
-
-def kmer_numbers(x: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return the number of the k-mer that starts at each base.
+class SequenceNetwork(nn.Module):
+    """Stem, trunk, pooling and head.
 
     Parameters
     ----------
-    x : torch.Tensor, shape=(N, letters, L)
-        One-hot sequence.
-    k : int
-
-    Returns
-    -------
-    numbers : torch.Tensor, shape=(N, L - k + 1), dtype=int64
-        The k-mer read as a number in base `letters`, first base most significant.
-    known : torch.Tensor, shape=(N, L - k + 1), dtype of x
-        1 where all k bases are known, else 0.
+    settings : NetworkSettings
+    outputs : int
+    tied : bool
+        Whether reverse-complement symmetry holds by construction: f(rc(x)) is f(x) flipped.
+    alphabet : Alphabet
     """
-    letters = x.shape[1]
-    length = x.shape[-1] - k + 1
-    codes, present = x.argmax(1), x.sum(1)
-    numbers = torch.zeros_like(codes[:, :length])
-    known = torch.ones_like(present[:, :length])
-    for step in range(k):
-        numbers = numbers * letters + codes[:, step : step + length]
-        known = known * present[:, step : step + length]
-    return numbers, known
+
+    def __init__(self, settings: NetworkSettings, outputs: int, tied: bool, alphabet: Alphabet):
+        super().__init__()
+        self.stem = build_stem(settings, tied, alphabet)
+        self.cut = None
+        if settings.windowed:
+            core = settings.window // settings.feature_stride
+            self.cut = CutWindows(core, settings.reach)
+        self.crop = settings.reach - settings.margin if settings.windowed else 0
+        self.trunk = build_trunk(settings, tied)
+        width = self.trunk.channels
+        self.pool = build_pooling(settings.pooling, width, settings.span, settings.margin, tied)
+        self.hidden = nn.Identity()
+        if settings.hidden:
+            layer = Convolution(width, settings.hidden, 1)
+            self.hidden = nn.Sequential(tie_convolution(layer) if tied else layer, nn.ReLU())
+            width = settings.hidden
+        self.dropout = nn.Dropout(settings.dropout)
+        self.head = Convolution(width, outputs, 1)
+        if tied:
+            tie_output(self.head)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map one-hot (N, letters, L) to logits (N, outputs, (L - 2 * context) / resolution)."""
+        count = x.shape[0]
+        features = self.stem(_as_image(x))
+        if self.cut is not None:
+            features = self.cut(features)
+        features = self.trunk(features)
+        if self.crop:
+            features = features[..., self.crop : features.shape[-1] - self.crop]
+        logits = self.head(self.dropout(self.hidden(self.pool(features)))).squeeze(2)
+        return logits if self.cut is None else join_windows(logits, count)
 
 
 class StrandAverage(nn.Module):
@@ -219,14 +119,6 @@ class StrandAverage(nn.Module):
         return (self.network(x) + self.network(other).flip(-1)) / 2
 
 
-_NETWORKS = {
-    "dilated": DilatedNetwork,
-    "motif_cnn": MotifCnn,
-    "pwm": PwmNetwork,
-    "kmer": KmerNetwork,
-}
-
-
 def build_network(
     architecture: Architecture,
     classes: int,
@@ -244,21 +136,54 @@ def build_network(
     labels : str
         `exclusive` (one more output, the background, first) or `independent`.
     reverse_complement : str
-        `augment` (the network itself) or `average` (its mean over both strands).
+        `augment` (the network itself), `average` (its mean over both strands) or `equivariant`
+        (weights tied so that both strands agree).
     alphabet : Alphabet
 
     Returns
     -------
     torch.nn.Module
+
+    Raises
+    ------
+    InputError
+        If the settings do not fit `reverse_complement`.
     """
-    kind = _NETWORKS[architecture.settings.preset]
-    network = kind(architecture.settings, classes + (labels == "exclusive"), alphabet.size)
+    if reverse_complement not in REVERSE_COMPLEMENTS:
+        raise InputError(
+            f"reverse_complement is {reverse_complement!r}; expected "
+            f"{', '.join(REVERSE_COMPLEMENTS)}"
+        )
+    outputs = classes + (labels == "exclusive")
+    network = _bare_network(architecture.settings, outputs, reverse_complement, alphabet)
     network = network.to(memory_format=torch.channels_last)
-    if reverse_complement == "average":
-        return StrandAverage(network, alphabet)
-    if reverse_complement != "augment":
-        raise InputError(f"reverse_complement is {reverse_complement!r}; expected augment, average")
-    return network
+    return StrandAverage(network, alphabet) if reverse_complement == "average" else network
+
+
+def _bare_network(
+    settings: Settings, outputs: int, reverse_complement: str, alphabet: Alphabet
+) -> nn.Module:
+    """Build the network that settings of any kind describe."""
+    tied = reverse_complement == "equivariant"
+    if isinstance(settings, NetworkSettings):
+        if tied:
+            _check_pairs(settings)
+        return SequenceNetwork(settings, outputs, tied, alphabet)
+    if tied:
+        raise InputError(
+            f"reverse_complement is equivariant and the model is {settings.preset}; expected "
+            "augment or average"
+        )
+    kind = PwmNetwork if isinstance(settings, PwmSettings) else KmerNetwork
+    return kind(settings, outputs, alphabet.size)
+
+
+def _check_pairs(settings: NetworkSettings) -> None:
+    """Raise InputError unless everything can be paired with its mirror image."""
+    require_pairs("channels", settings.channels)
+    require_pairs("hidden", settings.hidden)
+    if settings.trunk == "attention":
+        require_pairs("heads", settings.heads)
 
 
 def set_prior(network: nn.Module, prevalence: np.ndarray, labels: str) -> None:
@@ -278,7 +203,7 @@ def set_prior(network: nn.Module, prevalence: np.ndarray, labels: str) -> None:
     else:
         bias = np.log(prevalence) - np.log1p(-prevalence)
     with torch.no_grad():
-        network.head.weight.mul_(0.1)
+        free_parameter(network.head, "weight").mul_(0.1)
         network.head.bias.copy_(torch.from_numpy(bias).float())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -70,37 +71,39 @@ class Cost:
     values: float
 
 
-class _LargestOutput(TorchDispatchMode):
-    """Remember how many numbers the largest tensor has that any operation made."""
+class _OutputSizes(TorchDispatchMode):
+    """Remember how many numbers each tensor has that any operation made."""
 
     def __init__(self):
         super().__init__()
-        self.largest = 0
+        self.sizes: list[int] = []
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
         for item in tree_leaves(result):
             if isinstance(item, torch.Tensor):
-                self.largest = max(self.largest, item.numel())
+                self.sizes.append(item.numel())
         return result
 
 
 def measure_cost(network: nn.Module, architecture: Architecture, letters: int) -> Cost:
     """Count a network's operations and its largest activation, without running them.
 
-    Two lengths are compared, so that the context does not count.
+    Two lengths are compared, so that the context and tables of fixed size do not count.
     """
-    shell = copy.deepcopy(network).to("meta").eval()
-    step = 64 * architecture.stride
+    shell = copy.deepcopy(network).to("meta").eval().requires_grad_(False)
+    step = architecture.stride * -(-64 * architecture.resolution // architecture.stride)
     found = []
     for length in (step, 3 * step):
         x = torch.empty(1, letters, length + 2 * architecture.context, device="meta")
         with torch.inference_mode(), FlopCounterMode(display=False) as counted:
-            with _LargestOutput() as outputs:
+            with _OutputSizes() as outputs:
                 shell(x)
-        found.append((counted.get_total_flops(), outputs.largest))
+        found.append((counted.get_total_flops(), np.array(outputs.sizes)))
     (few, small), (many, large) = found
-    return Cost((many - few) / (2 * step), (large - small) / (2 * step))
+    same_operations = len(large) == len(small)
+    grown = (large - small).max() if same_operations else large.max() - small.max()
+    return Cost((many - few) / (2 * step), float(grown) / (2 * step))
 
 
 def plan_scan(
@@ -179,6 +182,8 @@ def _explain(
         isinstance(layer, SlidingMaximum) and layer.margin for layer in bundle.network.modules()
     )
     way = "dense with a sliding maximum" if sliding else "dense"
+    if bundle.architecture.stride > bundle.architecture.resolution:
+        way = f"windows of {bundle.architecture.stride} bp with a shared stem"
     limit = f"memory_gb {memory_gb:g}" if tight else "what the device does fastest"
     needed = plan.batch * (plan.chunk + flanks) * a_base + _FIXED_BYTES
     return [

@@ -1,10 +1,15 @@
-"""Maxima over windows that overlap, each value looked at once."""
+"""Pooling of positions to bins, over the bin and a margin on both sides of it."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from genomesieve.convolutions import Convolution
+from genomesieve.symmetry import tie_output
+
+_MOST_ATTENTION = 8.0
 
 
 class SlidingMaximum(nn.Module):
@@ -56,3 +61,72 @@ def _running_maximum(x: Tensor, run: int) -> Tensor:
     if reach < run:
         x = torch.maximum(x[..., : x.shape[-1] - (run - reach)], x[..., run - reach :])
     return x
+
+
+class SlidingAverage(nn.Module):
+    """The mean over every bin and its margins.
+
+    Parameters
+    ----------
+    bin_bp, margin : int
+        Positions a bin, and on each side of it.
+    """
+
+    def __init__(self, bin_bp: int, margin: int):
+        super().__init__()
+        self.window, self.step = (1, bin_bp + 2 * margin), (1, bin_bp)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, channels, 1, bins * bin_bp + 2 * margin) to (N, channels, 1, bins)."""
+        return functional.avg_pool2d(x, self.window, self.step)
+
+
+class AttentionPooling(nn.Module):
+    """A mean over every bin and its margins, weighted by what a linear score makes of a position.
+
+    The score is bounded, so that its exponential needs no maximum of its window and windows that
+    overlap share it.
+
+    Parameters
+    ----------
+    channels, bin_bp, margin : int
+    tied : bool
+        Whether reading the other strand leaves the weights alone.
+    """
+
+    def __init__(self, channels: int, bin_bp: int, margin: int, tied: bool):
+        super().__init__()
+        self.score = Convolution(channels, 1, 1)
+        if tied:
+            tie_output(self.score)
+        self.average = SlidingAverage(bin_bp, margin)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, channels, 1, bins * bin_bp + 2 * margin) to (N, channels, 1, bins)."""
+        score = self.score(x).to(torch.promote_types(x.dtype, torch.float32))
+        score = torch.tanh(score / _MOST_ATTENTION) * _MOST_ATTENTION
+        weight = score.exp()
+        return (self.average(x * weight) / self.average(weight)).to(x.dtype)
+
+
+def build_pooling(
+    kind: str, channels: int, bin_bp: int, margin: int, tied: bool = False
+) -> nn.Module:
+    """Return the pooling that a network's settings name (`none`, `max`, `average`, `attention`).
+
+    Parameters
+    ----------
+    kind : str
+    channels : int
+    bin_bp, margin : int
+        Positions a bin, and on each side of it.
+    tied : bool
+        Whether features are tied by reverse-complement symmetry.
+    """
+    if kind == "max":
+        return SlidingMaximum(bin_bp, margin)
+    if kind == "average":
+        return SlidingAverage(bin_bp, margin)
+    return (
+        AttentionPooling(channels, bin_bp, margin, tied) if kind == "attention" else nn.Identity()
+    )

@@ -11,7 +11,7 @@ from genomesieve.genome import EncodedGenome
 from genomesieve.labelled_genome import LabelledGenome, shared_strandedness
 
 ARCHITECTURE = resolve_architecture(
-    {"preset": "motif_cnn", "resolution": 5, "kernel": 3, "filters": 2, "hidden": 2}
+    {"preset": "motif_cnn", "resolution": 5, "stem_kernels": [3], "channels": 2, "hidden": 2}
 )
 SITES = pd.DataFrame(
     [

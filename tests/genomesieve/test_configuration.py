@@ -59,6 +59,8 @@ def change(demo, path, value):
         ("screens.splice.train_genomes", ["alyrata"], "neither an annotation nor a track"),
         ("screens.splice.scan_parts", ["tset"], "did you mean 'test'"),
         ("screens.splice.model.kernal", 3, "did you mean 'kernel'"),
+        ("screens.splice.reverse_complement", "equivariant", "classes are stranded; expected aug"),
+        ("screens.splice.model", {"preset": "lstm", "window": 900}, "a multiple of 900 bp"),
         ("screens.splice.calibration.operating", 0.33, "expected one of precision_targets"),
         ("screens.splice.split.athaliana", {}, "needs either contigs or fractions"),
         ("screens.splice.classes.donor.stranded", False, "mixes stranded and unstranded"),

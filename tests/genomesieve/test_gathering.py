@@ -121,7 +121,13 @@ def test_places_beyond_32_bits(far_genome):
 def sources(genome, resolution):
     """Sources of the same windows on the host and on a device, which is the processor here."""
     architecture = resolve_architecture(
-        {"preset": "motif_cnn", "resolution": resolution, "kernel": 5, "filters": 2, "hidden": 2}
+        {
+            "preset": "motif_cnn",
+            "resolution": resolution,
+            "stem_kernels": [5],
+            "channels": 2,
+            "hidden": 2,
+        }
     )
     sites = pd.DataFrame(
         [("a", 12, 12, 13, "+", "x"), ("c", 30, 25, 38, "-", "x"), ("c", 3, 3, 4, "-", "y")],
@@ -184,7 +190,7 @@ genomes = {"toy": LabelledGenome(genome, sites, hidden, ["x"], True)}
 starts = np.append(np.linspace(0, len(genome.codes) - 200, 30).astype(int), [0, 10**9 - 20])
 windows = pd.DataFrame({"genome": "toy", "contig": "a", "start": starts, "length": 200,
                         "strand": "+", "inclusion": [np.ones(1)] * len(starts)})
-architecture = resolve_architecture({"preset": "motif_cnn", "filters": 2, "hidden": 2})
+architecture = resolve_architecture({"preset": "motif_cnn", "channels": 2, "hidden": 2})
 source = WindowSource(windows, genomes, architecture)
 network = build_network(architecture, 1, "independent", "augment")
 settings = TrainingSettings(steps=4, batch=8, validations=1)

@@ -9,8 +9,19 @@ from genomesieve.networks import build_network
 MODELS = [
     ({"preset": "dilated", "channels": 8, "dilations": [1, 4]}, "exclusive", "augment"),
     ({"preset": "dilated", "channels": 8, "norm": "none"}, "independent", "augment"),
-    ({"preset": "motif_cnn", "filters": 8, "pair_kernel": 3}, "independent", "average"),
-    ({"preset": "motif_cnn", "filters": 8, "pool_margin": 120}, "independent", "augment"),
+    ({"preset": "motif_cnn", "channels": 8, "stem_kernels": [21, 3]}, "independent", "average"),
+    ({"preset": "motif_cnn", "channels": 8}, "independent", "equivariant"),
+    ({"preset": "dilated", "channels": 8}, "independent", "equivariant"),
+    ({"preset": "dilated", "channels": 8, "norm": "group"}, "independent", "equivariant"),
+    ({"preset": "hybrid", "channels": 8, "window": 100, "reach": 5}, "independent", "augment"),
+    ({"preset": "gru", "channels": 8, "window": 100, "reach": 5}, "independent", "equivariant"),
+    ({"preset": "transformer", "window": 100, "reach": 5}, "independent", "average"),
+    (
+        {"preset": "motif_cnn", "channels": 8, "pooling": "attention"},
+        "independent",
+        "equivariant",
+    ),
+    ({"preset": "motif_cnn", "channels": 8, "pool_margin": 120}, "independent", "augment"),
     ({"preset": "kmer", "k": 2}, "independent", "augment"),
     ({"preset": "pwm", "width": 9, "left": 4, "margins": [0, 2]}, "independent", "augment"),
 ]
@@ -40,7 +51,7 @@ def test_prepared_network_gives_the_same_numbers(model, labels, reverse_compleme
     architecture = resolve_architecture(model)
     network = with_statistics(build_network(architecture, 2, labels, reverse_complement))
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    x = one_hot_sequence(8 * architecture.resolution + 2 * architecture.context)
+    x = one_hot_sequence(8 * architecture.stride + 2 * architecture.context)
     prepared = prepare_for_scan(network, x, labels)
     with torch.inference_mode():
         expected, found = network(x), prepared(x)

@@ -20,7 +20,13 @@ def bundle_of(model, stranded=True):
 
 
 DILATED = {"preset": "dilated", "channels": 32, "dilations": [1, 2, 4]}
-WINDOW = {"preset": "motif_cnn", "resolution": 20, "filters": 64, "kernel": 15, "pool_margin": 480}
+WINDOW = {
+    "preset": "motif_cnn",
+    "resolution": 20,
+    "channels": 64,
+    "stem_kernels": [15],
+    "pool_margin": 480,
+}
 WIDE = {"preset": "dilated", "channels": 32, "kernel": 11, "dilations": [1, 10, 400]}
 
 
@@ -75,3 +81,14 @@ def test_reasons_name_the_way():
 def test_too_little_memory_is_named():
     with pytest.raises(InputError, match="memory_gb is 0.3; expected at least 0.7"):
         plan_scan(bundle_of(DILATED), CPU, 0.3)
+
+
+@pytest.mark.parametrize("preset", ["lstm", "transformer"])
+def test_windows_are_planned_whole_and_named(preset):
+    bundle = bundle_of({"preset": preset}, stranded=False)
+    plan, reasons = plan_scan(bundle, CPU)
+    assert plan.chunk % 1000 == 0
+    assert "windows of 1000 bp with a shared stem" in reasons[0]
+    # Tables of fixed size, such as a bias for every pair of positions, do not grow with the chunk.
+    cost = measure_cost(bundle.network, bundle.architecture, DNA.size)
+    assert 10 <= cost.values <= 2000 and cost.operations > 0
