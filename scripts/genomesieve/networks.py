@@ -27,6 +27,7 @@ from genomesieve.architecture import (
 from genomesieve.convolutions import Convolution
 from genomesieve.errors import InputError
 from genomesieve.pooling import SlidingMaximum
+from genomesieve.running_sums import running_sum
 
 
 def _norm(kind: str, channels: int) -> nn.Module:
@@ -166,9 +167,8 @@ class KmerNetwork(nn.Module):
         total = self.bias[None, :, None]
         for row, (start, end) in enumerate(zip(settings.edges, settings.edges[1:])):
             values = self.weight[:, row][:, words].transpose(0, 1) * known[:, None]
-            width = end - start
-            sums = functional.avg_pool1d(values[..., context + start :], width, settings.resolution)
-            total = total + sums[..., :bins] * width
+            sums = running_sum(values[..., context + start :], end - start, settings.resolution)
+            total = total + sums[..., :bins]
         return total
 
 
