@@ -166,7 +166,7 @@ import resource, sys
 import numpy as np, pandas as pd, torch
 from genomesieve.architecture import resolve_architecture
 from genomesieve.batches import WindowSource
-from genomesieve.genome import EncodedGenome, gather_codes
+from genomesieve.genome import EncodedGenome
 from genomesieve.labelled_genome import LabelledGenome
 from genomesieve.networks import build_network
 from genomesieve.training import Trainer, TrainingSettings
