@@ -14,8 +14,9 @@ contigs of random letters, 30 Mb) and makes windows of 1,000 bp with one label f
   with pyfaidx's sequence objects and their `-` for reverse complements, as its manual shows.
 
 Each side's sequence is compared at the same places and strands. Details also hold smaller and
-larger batches, a label a base, and the share of a training step of the `dilated` network (16
-windows) that the data take, on the processor and, where there is one, on a GPU.
+larger batches, a label a base, and the share of a training step (16 windows) of the networks
+`dilated` (a label a base) and `motif_cnn` (one a window) that the data take, on the processor and,
+where there is one, on a GPU.
 """
 
 from __future__ import annotations
@@ -361,13 +362,16 @@ def train_step(network: nn.Module, optimizer: torch.optim.Optimizer, batch: Batc
 def measure_steps(
     windows: pd.DataFrame,
     genomes: dict[str, LabelledGenome],
+    model: dict,
     device: torch.device,
     sizes: Sizes,
 ) -> dict[str, float]:
-    """Measure training steps of the `dilated` network with fresh batches and with one batch."""
-    architecture = resolve_architecture({"preset": "dilated"})
+    """Measure training steps of a network with fresh batches and with one batch."""
+    architecture = resolve_architecture(model)
     place = device if device.type == "cuda" else None
-    source = make_source(windows, genomes, architecture, WIDTH, place)
+    # A label a base takes whole windows, a label a bin one bin a window.
+    length = WIDTH if architecture.resolution == 1 else CENTRE
+    source = make_source(windows, genomes, architecture, length, place)
     network = build_network(architecture, 1, "exclusive", "augment").to(device).train()
     optimizer = torch.optim.AdamW(network.parameters())
     fixed = source.batch(np.arange(STEP_BATCH))
@@ -415,8 +419,10 @@ def measure(arguments: argparse.Namespace, folder: Path) -> None:
     details["other batches, windows_per_s"] = measure_batches(windows, genomes, sizes)
     devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
     for name in devices:
-        step = measure_steps(windows, genomes, torch.device(name), sizes)
-        details[f"training step of 'dilated', {STEP_BATCH} windows of {WIDTH} bp, {name}"] = step
+        for model in ({"preset": "dilated"}, MIDDLE):
+            step = measure_steps(windows, genomes, model, torch.device(name), sizes)
+            what = f"training step of '{model['preset']}', {STEP_BATCH} windows of {WIDTH} bp"
+            details[f"{what}, {name}"] = step
     details |= {"sequence": arguments.fasta.name if arguments.fasta else "random letters"}
     details |= {"bases": len(genome.codes), "encode_genome_s": encoding, "repeats": sizes.repeats}
     details |= {"torch_threads": torch.get_num_threads(), "quick": arguments.quick}

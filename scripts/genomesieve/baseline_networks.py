@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genomesieve.architecture import KmerSettings, PwmSettings
+from genomesieve.running_sums import running_sum
 
 
 class PwmNetwork(nn.Module):
@@ -78,9 +79,8 @@ class KmerNetwork(nn.Module):
         total = self.bias[None, :, None]
         for row, (start, end) in enumerate(zip(settings.edges, settings.edges[1:])):
             values = self.weight[:, row][:, words].transpose(0, 1) * known[:, None]
-            width = end - start
-            sums = functional.avg_pool1d(values[..., context + start :], width, settings.resolution)
-            total = total + sums[..., :bins] * width
+            sums = running_sum(values[..., context + start :], end - start, settings.resolution)
+            total = total + sums[..., :bins]
         return total
 
 

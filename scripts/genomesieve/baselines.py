@@ -16,7 +16,7 @@ from torch import nn
 from genomesieve.alphabet import Alphabet
 from genomesieve.architecture import Architecture, KmerSettings, PwmSettings
 from genomesieve.batches import WindowSource
-from genomesieve.genome import fetch_codes
+from genomesieve.genome import gather_codes
 from genomesieve.labelled_genome import LabelledGenome
 from genomesieve.motifs import Motif
 from genomesieve.networks import build_network
@@ -101,18 +101,16 @@ def stretches_around(
     genome = labelled.genome
     offsets, lengths = (genome.contigs[name].to_numpy() for name in ("offset", "length"))
     rows = np.searchsorted(offsets, starts, "right") - 1
-    result = np.empty((len(starts), left + 1 + right), dtype=np.uint8)
-    for at, (row, start, flipped) in enumerate(zip(rows, starts - offsets[rows], minus)):
-        before, after = (right, left) if flipped else (left, right)
-        codes = fetch_codes(
-            genome.codes,
-            int(offsets[row]),
-            int(lengths[row]),
-            start - before,
-            start + after + 1,
-            genome.alphabet.unknown,
-        )
-        result[at] = genome.alphabet.reverse_complement(codes) if flipped else codes
+    first = starts - offsets[rows] - np.where(minus, right, left)
+    result = gather_codes(
+        genome.codes,
+        offsets[rows],
+        lengths[rows],
+        first,
+        left + 1 + right,
+        genome.alphabet.unknown,
+    )
+    result[minus] = genome.alphabet.reverse_complement(result[minus])
     return result
 
 

@@ -17,13 +17,13 @@ from torch import Tensor
 from genomesieve.architecture import Architecture
 from genomesieve.errors import InputError
 from genomesieve.gathering import (
-    gather_codes,
     gather_resident,
     one_hot,
     resident_codes,
     reverse_complement_rows,
     strand_one_hot,
 )
+from genomesieve.genome import gather_codes
 from genomesieve.labelled_genome import LabelledGenome
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from genomesieve.metrics import Sums
+
 FEWEST_BLOCKS = 20
 """With fewer blocks an interval is given, and marked as unreliable."""
 
@@ -55,7 +57,7 @@ def resample_histograms(
     weights: np.ndarray,
     positives: np.ndarray,
     negatives: np.ndarray,
-    statistics: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]],
+    statistics: Mapping[str, Callable[[np.ndarray, np.ndarray, Sums], np.ndarray]],
 ) -> dict[str, np.ndarray]:
     """Compute statistics of resampled histograms, a batch of repeats at a time.
 
@@ -66,8 +68,8 @@ def resample_histograms(
     positives, negatives : numpy.ndarray, shape=(blocks, codes)
         Counts per block; codes ascending.
     statistics : mapping of str to callable
-        Each takes positives and negatives of shape (batch, codes) and returns an array whose first
-        axis is the batch.
+        Each takes positives and negatives of shape (batch, codes) and their sums, which all share,
+        and returns an array whose first axis is the batch.
 
     Returns
     -------
@@ -81,8 +83,9 @@ def resample_histograms(
     for first in range(0, len(weights), size):
         batch = weights[first : first + size]
         drawn_positives, drawn_negatives = batch @ positives, batch @ negatives
+        drawn = (drawn_positives, drawn_negatives, Sums(drawn_positives, drawn_negatives))
         for name, statistic in statistics.items():
-            collected[name].append(np.asarray(statistic(drawn_positives, drawn_negatives)))
+            collected[name].append(np.asarray(statistic(*drawn)))
     return {name: np.concatenate(parts) for name, parts in collected.items()}
 
 

@@ -100,7 +100,8 @@ def evaluate_positions(
     used = np.flatnonzero(counts.positives + counts.negatives)
     positives, negatives = counts.positives[used], counts.negatives[used]
     point = _statistics(used, calibration, megabases, precisions)
-    values = {name: float(one(positives, negatives)) for name, one in point.items()}
+    sums = metrics.Sums(positives, negatives)
+    values = {name: float(one(positives, negatives, sums)) for name, one in point.items()}
     values["ece"] = metrics.expected_calibration_error(
         positives, negatives, probability_of(used, calibration)
     )
@@ -126,26 +127,26 @@ def evaluate_positions(
 def _statistics(
     codes: np.ndarray, calibration: dict, megabases: float, precisions: Sequence[float]
 ) -> dict:
-    """Return the metrics that are both values and bootstrapped, each of (positives, negatives)."""
+    """Return the metrics that are both values and bootstrapped, each of (p, n, their sums)."""
     probabilities = probability_of(codes, calibration)
     result = {
-        "prevalence": metrics.prevalence,
+        "prevalence": lambda p, n, sums: metrics.prevalence(p, n),
         "average_precision": metrics.average_precision,
         "auroc": metrics.auroc,
-        "top_k": metrics.top_k,
-        "brier_skill": lambda p, n: metrics.brier_skill(p, n, probabilities),
-        "enrichment": lambda p, n: metrics.enrichment(p, n, MIDDLE_RECALL),
-        "false_positives_per_mb": lambda p, n: metrics.false_positives_per_mb(
-            p, n, MIDDLE_RECALL, megabases
+        "top_k": lambda p, n, sums: metrics.top_k(p, n, sums=sums),
+        "brier_skill": lambda p, n, sums: metrics.brier_skill(p, n, probabilities),
+        "enrichment": lambda p, n, sums: metrics.enrichment(p, n, MIDDLE_RECALL, sums),
+        "false_positives_per_mb": lambda p, n, sums: metrics.false_positives_per_mb(
+            p, n, MIDDLE_RECALL, megabases, sums
         ),
     }
     for level in RECALLS:
-        result[f"precision_at_recall_{level:g}"] = lambda p, n, level=level: (
-            metrics.precision_at_recall(p, n, level)
+        result[f"precision_at_recall_{level:g}"] = lambda p, n, sums, level=level: (
+            metrics.precision_at_recall(p, n, level, sums)
         )
     for level in sorted(set(PRECISIONS) | set(precisions)):
-        result[f"recall_at_precision_{level:g}"] = lambda p, n, level=level: (
-            metrics.recall_at_precision(p, n, level)
+        result[f"recall_at_precision_{level:g}"] = lambda p, n, sums, level=level: (
+            metrics.recall_at_precision(p, n, level, sums=sums)
         )
     return result
 
@@ -160,8 +161,10 @@ def _draw(
 ) -> dict[str, np.ndarray]:
     """Bootstrap the metrics, the precision-recall curve and the rates at the threshold."""
     statistics = _statistics(blocks.codes, calibration, megabases, precisions)
-    statistics["precision_recall"] = lambda p, n: metrics.precision_at_recall(p, n, CURVE_RECALLS)
-    statistics["rates"] = lambda p, n: np.stack(
+    statistics["precision_recall"] = lambda p, n, sums: metrics.precision_at_recall(
+        p, n, CURVE_RECALLS, sums
+    )
+    statistics["rates"] = lambda p, n, sums: np.stack(
         metrics.rates_at_code(p, n, blocks.codes, threshold), axis=-1
     )
     return resample_histograms(weights, blocks.positives, blocks.negatives, statistics)

@@ -12,54 +12,11 @@ from itertools import product
 
 import numpy as np
 import torch
-from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
 from genomesieve.alphabet import Alphabet
-from genomesieve.genome import fetch_codes
 
 _COPY_BLOCK = 1 << 26
-
-
-def gather_codes(
-    codes: np.ndarray,
-    offset: np.ndarray,
-    length: np.ndarray,
-    start: np.ndarray,
-    width: int,
-    unknown: int,
-) -> np.ndarray:
-    """Copy the codes of many windows of one width, unknown beyond the ends of their contigs.
-
-    Parameters
-    ----------
-    codes : numpy.ndarray, shape=(total length,), dtype=uint8
-        All contigs one after another, usually mapped from disk.
-    offset, length : numpy.ndarray, shape=(N,), dtype=int64
-        First base of each window's contig in `codes`, and bases of that contig.
-    start : numpy.ndarray, shape=(N,), dtype=int64
-        First base of each window, counted from its contig's start; may be negative.
-    width : int
-        Bases a window.
-    unknown : int
-        Code of an unknown base.
-
-    Returns
-    -------
-    numpy.ndarray, shape=(N, width), dtype=uint8
-    """
-    crossing = (start < 0) | (start + width > length)
-    if crossing.all():
-        result = np.empty((len(start), width), dtype=np.uint8)
-    else:
-        # A window as one item of `width` bytes: numpy then copies each with a single move.
-        windows = sliding_window_view(np.asarray(codes), width).view(f"V{width}")[:, 0]
-        result = windows[np.where(crossing, 0, offset + start)]
-        result = result.view(np.uint8).reshape(len(start), width)
-    for row in np.flatnonzero(crossing):
-        begin = start[row]
-        result[row] = fetch_codes(codes, offset[row], length[row], begin, begin + width, unknown)
-    return result
 
 
 def strand_one_hot(codes: np.ndarray, minus: np.ndarray, alphabet: Alphabet) -> Tensor:

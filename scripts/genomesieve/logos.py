@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from genomesieve.alphabet import Alphabet
-from genomesieve.genome import EncodedGenome
+from genomesieve.genome import EncodedGenome, contig_rows, gather_codes
 
 FLANK = 10
 MOST_SITES = 20_000
@@ -53,9 +53,11 @@ def codes_around(sites: pd.DataFrame, genome: EncodedGenome, flank: int = FLANK)
     step = max(1, -(-len(sites) // MOST_SITES))
     sites = sites.iloc[::step]
     middles = (sites["start"].to_numpy(np.int64) + sites["end"].to_numpy(np.int64) - 1) // 2
-    windows = np.full((len(sites), 2 * flank + 1), genome.alphabet.unknown, dtype=np.uint8)
-    for row, (contig, middle) in enumerate(zip(sites["contig"], middles)):
-        windows[row] = genome.fetch(contig, int(middle) - flank, int(middle) + flank + 1)
+    rows = contig_rows(genome.contigs, sites["contig"], genome.name)
+    offset, length = (genome.contigs[name].to_numpy()[rows] for name in ("offset", "length"))
+    windows = gather_codes(
+        genome.codes, offset, length, middles - flank, 2 * flank + 1, genome.alphabet.unknown
+    )
     minus = (sites["strand"] == "-").to_numpy()
     windows[minus] = genome.alphabet.reverse_complement(windows[minus])
     return windows

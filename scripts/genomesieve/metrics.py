@@ -8,6 +8,8 @@ recall without a positive, is NaN.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 FEWEST_CALLS = 20
@@ -31,31 +33,77 @@ def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return np.divide(numerator, denominator, out=result, where=denominator != 0)[()]
 
 
+class Sums:
+    """What several metrics of the same counts have in common, computed when first asked for.
+
+    Parameters
+    ----------
+    positives, negatives : numpy.ndarray, shape=(..., codes)
+        Not to be changed while the sums are in use.
+    """
+
+    def __init__(self, positives: np.ndarray, negatives: np.ndarray):
+        self._positives, self._negatives = positives, negatives
+
+    @cached_property
+    def true(self) -> np.ndarray:
+        """Positives with each code or a higher one."""
+        return count_above(self._positives)
+
+    @cached_property
+    def false(self) -> np.ndarray:
+        """Negatives with each code or a higher one."""
+        return count_above(self._negatives)
+
+    @cached_property
+    def calls(self) -> np.ndarray:
+        """All that has each code or a higher one."""
+        return self.true + self.false
+
+    @cached_property
+    def precision(self) -> np.ndarray:
+        """Share of positives at and above each code, 0 where nothing is there."""
+        calls = self.calls
+        return np.divide(self.true, calls, out=np.zeros(calls.shape), where=calls != 0)
+
+    @cached_property
+    def recall(self) -> np.ndarray:
+        """Share of the positives at and above each code, codes descending; NaN without any."""
+        true = self.true[..., ::-1]
+        with np.errstate(invalid="ignore"):
+            return true / true[..., -1:]
+
+
 def prevalence(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     """Return the share of positives, shape=(...)."""
     total = positives.sum(-1)
     return _divide(total, total + negatives.sum(-1))
 
 
-def average_precision(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+def average_precision(
+    positives: np.ndarray, negatives: np.ndarray, sums: Sums | None = None
+) -> np.ndarray:
     """Return the mean, over positives, of the precision at their code, shape=(...).
 
-    Equals `sklearn.metrics.average_precision_score`: a step function, not interpolated.
+    Equals `sklearn.metrics.average_precision_score`: a step function, not interpolated. Here and
+    below, `sums` are those of the same counts, where they are at hand.
     """
-    true_above = count_above(positives)
-    precision = _divide(true_above, true_above + count_above(negatives))
-    return _divide((positives * np.nan_to_num(precision)).sum(-1), positives.sum(-1))
+    precision = (sums or Sums(positives, negatives)).precision
+    return _divide((positives * precision).sum(-1), positives.sum(-1))
 
 
-def auroc(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+def auroc(positives: np.ndarray, negatives: np.ndarray, sums: Sums | None = None) -> np.ndarray:
     """Return the chance that a positive outscores a negative, ties half, shape=(...)."""
-    beaten = count_above(positives) - positives / 2
+    beaten = (sums or Sums(positives, negatives)).true - positives / 2
     pairs = np.asarray(positives.sum(-1), dtype=np.float64) * negatives.sum(-1)
     return _divide((negatives * beaten).sum(-1), pairs)
 
 
 def precision_at_recall(
-    positives: np.ndarray, negatives: np.ndarray, recall: float | np.ndarray
+    positives: np.ndarray,
+    negatives: np.ndarray,
+    recall: float | np.ndarray,
+    sums: Sums | None = None,
 ) -> np.ndarray:
     """Return the precision at the highest threshold whose recall is at least `recall`.
 
@@ -64,30 +112,36 @@ def precision_at_recall(
     positives, negatives : numpy.ndarray, shape=(..., codes)
     recall : float or numpy.ndarray, shape=(m,)
         Above 0, at most 1. Nothing is interpolated.
+    sums : Sums, optional
 
     Returns
     -------
     numpy.ndarray, shape=(...) or (..., m)
     """
-    return _at_recall(positives, negatives, recall)[0]
+    return _at_recall(positives, negatives, recall, sums)[0]
 
 
 def _at_recall(
-    positives: np.ndarray, negatives: np.ndarray, recall: float | np.ndarray
+    positives: np.ndarray,
+    negatives: np.ndarray,
+    recall: float | np.ndarray,
+    sums: Sums | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return precision and false positives at the highest threshold that reaches `recall`."""
+    sums = sums or Sums(positives, negatives)
     levels = np.atleast_1d(np.asarray(recall, dtype=np.float64))
     codes = positives.shape[-1]
     rows = int(np.prod(positives.shape[:-1]))
-    true = np.cumsum(positives[..., ::-1], axis=-1).reshape(rows, codes)
-    false = np.cumsum(negatives[..., ::-1], axis=-1).reshape(rows, codes)
-    precision = np.full((len(true), len(levels)), np.nan)
-    mistakes = np.full((len(true), len(levels)), np.nan)
-    for row, (hits, wrong) in enumerate(zip(true, false)):
-        if codes and hits[-1] > 0:
-            place = np.searchsorted(hits / hits[-1], levels, "left")
-            precision[row] = hits[place] / (hits[place] + wrong[place])
-            mistakes[row] = wrong[place]
+    true, false, reached = (
+        item.reshape(rows, codes)
+        for item in (sums.true[..., ::-1], sums.false[..., ::-1], sums.recall)
+    )
+    precision = np.full((rows, len(levels)), np.nan)
+    mistakes = np.full((rows, len(levels)), np.nan)
+    for row in np.flatnonzero(true[:, -1] > 0) if codes else ():
+        place = np.searchsorted(reached[row], levels, "left")
+        hits, mistakes[row] = true[row, place], false[row, place]
+        precision[row] = hits / (hits + mistakes[row])
     shape = positives.shape[:-1] + (() if np.ndim(recall) == 0 else (len(levels),))
     return precision.reshape(shape)[()], mistakes.reshape(shape)[()]
 
@@ -97,19 +151,24 @@ def recall_at_precision(
     negatives: np.ndarray,
     precision: float,
     fewest_calls: int = FEWEST_CALLS,
+    sums: Sums | None = None,
 ) -> np.ndarray:
     """Return the largest recall with at least this precision and enough calls, shape=(...).
 
     It is 0 where no threshold has both.
     """
-    true = count_above(positives)
-    calls = true + count_above(negatives)
-    good = (calls >= max(fewest_calls, 1)) & (np.nan_to_num(_divide(true, calls)) >= precision)
-    largest = np.where(good, true, 0).max(-1, initial=0)
+    sums = sums or Sums(positives, negatives)
+    good = (sums.calls >= max(fewest_calls, 1)) & (sums.precision >= precision)
+    largest = np.where(good, sums.true, 0).max(-1, initial=0)
     return _divide(largest, positives.sum(-1))
 
 
-def top_k(positives: np.ndarray, negatives: np.ndarray, k: int | None = None) -> np.ndarray:
+def top_k(
+    positives: np.ndarray,
+    negatives: np.ndarray,
+    k: int | None = None,
+    sums: Sums | None = None,
+) -> np.ndarray:
     """Return the share of positives among the k best, expected value within a tie, shape=(...).
 
     Parameters
@@ -117,16 +176,22 @@ def top_k(positives: np.ndarray, negatives: np.ndarray, k: int | None = None) ->
     positives, negatives : numpy.ndarray, shape=(..., codes)
     k : int, optional
         As many as there are positives (in each row) when not given.
+    sums : Sums, optional
     """
     wanted = positives.sum(-1) if k is None else np.full(positives.shape[:-1], k)
     here = positives + negatives
-    above = count_above(here) - here
+    above = (sums or Sums(positives, negatives)).calls - here
     taken = np.clip(np.asarray(wanted)[..., None] - above, 0, here)
-    return _divide((positives * np.nan_to_num(_divide(taken, here))).sum(-1), wanted)
+    share = np.divide(taken, here, out=np.zeros(here.shape), where=here != 0)
+    return _divide((positives * share).sum(-1), wanted)
 
 
 def false_positives_per_mb(
-    positives: np.ndarray, negatives: np.ndarray, recall: float, megabases: float
+    positives: np.ndarray,
+    negatives: np.ndarray,
+    recall: float,
+    megabases: float,
+    sums: Sums | None = None,
 ) -> np.ndarray:
     """Return false positives at a recall per megabase of genome, both strands summed.
 
@@ -138,15 +203,17 @@ def false_positives_per_mb(
         The threshold is the highest one that reaches it.
     megabases : float
         Length of genome that the counts come from, counted once and not once a strand.
+    sums : Sums, optional
     """
-    return _divide(_at_recall(positives, negatives, recall)[1], megabases)
+    return _divide(_at_recall(positives, negatives, recall, sums)[1], megabases)
 
 
-def enrichment(positives: np.ndarray, negatives: np.ndarray, recall: float) -> np.ndarray:
+def enrichment(
+    positives: np.ndarray, negatives: np.ndarray, recall: float, sums: Sums | None = None
+) -> np.ndarray:
     """Return the precision at a recall as a multiple of the prevalence, shape=(...)."""
-    return _divide(
-        precision_at_recall(positives, negatives, recall), prevalence(positives, negatives)
-    )
+    precision = precision_at_recall(positives, negatives, recall, sums)
+    return _divide(precision, prevalence(positives, negatives))
 
 
 def rates_at_code(

@@ -38,7 +38,7 @@ def test_batches_do_not_matter_and_unit_weights_give_the_sum(monkeypatch):
     generator = np.random.default_rng(2)
     positives, negatives = generator.poisson(1, (25, 40)), generator.poisson(50, (25, 40))
     weights = np.concatenate([np.ones((1, 25)), block_weights(25, 37, 0)])
-    statistics = {"ap": average_precision, "prevalence": prevalence}
+    statistics = {"ap": average_precision, "prevalence": lambda p, n, sums: prevalence(p, n)}
     whole = resample_histograms(weights, positives, negatives, statistics)
     monkeypatch.setattr("genomesieve.bootstrap._BATCH_VALUES", 100)
     cut = resample_histograms(weights, positives, negatives, statistics)

@@ -14,14 +14,13 @@ from genomesieve.alphabet import DNA
 from genomesieve.architecture import resolve_architecture
 from genomesieve.batches import WindowSource
 from genomesieve.gathering import (
-    gather_codes,
     gather_resident,
     one_hot,
     resident_codes,
     reverse_complement_rows,
     strand_one_hot,
 )
-from genomesieve.genome import EncodedGenome
+from genomesieve.genome import EncodedGenome, gather_codes
 from genomesieve.labelled_genome import LabelledGenome
 
 CONTIGS = pd.DataFrame({"contig": ["a", "b", "c"], "length": [90, 7, 60], "offset": [0, 90, 97]})

@@ -45,6 +45,25 @@ def test_only_used_codes_give_the_same_as_all_codes(drawn):
         assert function(positives[used], negatives[used]) == pytest.approx(whole, abs=1e-12)
 
 
+def test_sums_shared_by_several_metrics_change_nothing(drawn):
+    _, _, positives, negatives = drawn
+    positives, negatives = np.stack([positives, positives * 2]), np.stack([negatives, negatives])
+    sums = metrics.Sums(positives, negatives)
+    for call in (
+        metrics.average_precision,
+        metrics.auroc,
+        metrics.top_k,
+        lambda p, n, **sums: metrics.precision_at_recall(p, n, np.array([0.2, 0.7]), **sums),
+        lambda p, n, **sums: metrics.recall_at_precision(p, n, 0.5, **sums),
+        lambda p, n, **sums: metrics.enrichment(p, n, 0.5, **sums),
+        lambda p, n, **sums: metrics.false_positives_per_mb(p, n, 0.5, 2.0, **sums),
+    ):
+        shared = call(positives, negatives, sums=sums)
+        assert (shared == call(positives, negatives)).all()
+        for row in (0, 1):
+            assert (shared[row] == call(positives[row], negatives[row])).all()
+
+
 @pytest.mark.parametrize("recall", [0.01, 0.1, 0.5, 0.9, 1.0])
 def test_precision_at_recall_is_that_of_the_highest_threshold_that_reaches_it(drawn, recall):
     labels, scores, positives, negatives = drawn

@@ -156,6 +156,15 @@ def uncalibrated_model(file):
     return path
 
 
+def engine_threads(wildcards):
+    """Return the threads of calibration and scan, which must agree for the same scores.
+
+    Baselines take one core each, so that several of them run side by side. These rules and
+    training have priority over merging and evaluation, whose single cores can be shared later.
+    """
+    return 8 if wildcards.road == f"results/{screen_of(wildcards).name}" else 1
+
+
 def shard_folders(wildcards):
     """Return the shards of a genome's scan, in order."""
     shards = genome_of(wildcards).shards

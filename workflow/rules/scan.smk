@@ -12,9 +12,10 @@ rule scan_genome:
         "logs/{road}/scan_genome/{genome}/{shard}-of-{shards}.log",
     benchmark:
         "benchmark_logs/{road}/scan_genome/{genome}/{shard}-of-{shards}.tsv"
+    priority: 1
     conda:
         "../../envs/torch.yaml"
-    threads: 8
+    threads: engine_threads
     resources:
         mem_mb=4000,
         runtime="12h",

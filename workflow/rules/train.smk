@@ -79,6 +79,7 @@ rule train_model:
         "logs/{screen}/train_model/seed{seed}.log",
     benchmark:
         "benchmark_logs/{screen}/train_model/seed{seed}.tsv"
+    priority: 1
     conda:
         "../../envs/torch.yaml"
     threads: 8
@@ -177,9 +178,10 @@ rule calibrate_model:
         "logs/{road}/calibrate_model.log",
     benchmark:
         "benchmark_logs/{road}/calibrate_model.tsv"
+    priority: 1
     conda:
         "../../envs/torch.yaml"
-    threads: 8
+    threads: engine_threads
     resources:
         mem_mb=4000,
         runtime="4h",
