@@ -23,7 +23,7 @@ from genomesieve.command_line import (
     run_script,
 )
 from genomesieve.errors import InputError
-from genomesieve.files import read_table, write_json, write_table
+from genomesieve.files import read_table, whole_files, write_json, write_table
 from genomesieve.genome import EncodedGenome
 from genomesieve.leakage import LARGEST_K, shared_fractions
 from genomesieve.splitting import PARTS, SCREEN, locate, read_split
@@ -134,8 +134,9 @@ def work(arguments: argparse.Namespace) -> None:
         "threshold": arguments.threshold,
     }
     summary = summarise(table, parts, kmers, settings)
-    write_table(arguments.output, table)
-    write_json(arguments.summary, summary)
+    with whole_files(arguments.output, arguments.summary) as (table_file, summary_file):
+        write_table(table_file, table)
+        write_json(summary_file, summary)
 
 
 def main(argv: list[str] | None = None) -> int:

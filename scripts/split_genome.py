@@ -17,7 +17,7 @@ import pandas as pd
 
 from genomesieve.command_line import json_value, make_parser, run_script
 from genomesieve.errors import InputError
-from genomesieve.files import read_table, write_json, write_table
+from genomesieve.files import read_table, whole_files, write_json, write_table
 from genomesieve.genome import read_contigs
 from genomesieve.regions import parse_regions
 from genomesieve.splitting import (
@@ -175,8 +175,9 @@ def work(arguments: argparse.Namespace) -> None:
             counts = table.loc[part] if part in table.index else table.sum() * 0
             summary["parts"][part]["sites"] = {name: int(n) for name, n in counts.items()}
         summary["dropped_sites"] = {"in no part": outside}
-    write_table(arguments.output, split)
-    write_json(arguments.summary, summary)
+    with whole_files(arguments.output, arguments.summary) as (table_file, summary_file):
+        write_table(table_file, split)
+        write_json(summary_file, summary)
 
 
 def main(argv: list[str] | None = None) -> int:

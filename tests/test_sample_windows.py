@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import json
 import subprocess
 import sys
@@ -103,6 +104,32 @@ def test_decoys_do_not_look_at_held_out_sites(planted, tmp_path):
     windows = [pd.read_parquet(tmp_path / key / "w.parquet") for key in "ab"]
     mine = [table[table["part"] == "train"].drop(columns="inclusion") for table in windows]
     pd.testing.assert_frame_equal(*mine)
+
+
+def test_decoys_avoid_what_counts_neither_way(planted, tmp_path):
+    """A training part that is ignored from end to end has no place for a decoy."""
+    settings = '{"length": 1000, "windows": 20, "sources": {"decoys": 1.0}}'
+    split = pd.read_csv(planted.split, sep="\t").set_index("part")
+    table = {"contig": ["chr1"], "start": [0], "end": [split.loc["train", "end"]]}
+    table |= {"role": ["ignore"], "class": [""], "track": ["mask"]}
+    path = tmp_path / "intervals.parquet"
+    pd.DataFrame(table).to_parquet(path)
+    masked, out = dataclasses.replace(planted, intervals=path), tmp_path / "out"
+    assert run(masked, out, settings) == 1
+    pd.DataFrame(table).assign(end=[20_000]).to_parquet(path)
+    assert run(masked, out, settings) == 0
+    windows = pd.read_parquet(out / "w.parquet").query("part == 'train'")
+    assert len(windows) == 20 and (windows["start"] + 1000 > 20_000).all()
+
+
+def test_full_disk_leaves_nothing(planted, tmp_path, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sample_windows, "write_json", full)
+    assert run(planted, tmp_path, '{"length": 1000, "windows": 20}') == 1
+    assert "No space left" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_runs_as_a_program(repository):
