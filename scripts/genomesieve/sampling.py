@@ -236,13 +236,14 @@ def find_decoys(
         Positions of the would-be sites, counted from the stretch's start, sorted.
     """
     one, two = divmod(int(word["dinucleotide"]), 4)
+    there = np.zeros(end - first, dtype=bool)
+    there[_pairs_at(stretch.codes, one, two, first, end, word["offset"]) - first] = True
     # On minus the word reads backwards, so its first base on plus lies on the site's other side.
-    plus = _pairs_at(stretch.codes, one, two, first, end, word["offset"])
     other = (int(complement[two]), int(complement[one]))
-    minus = _pairs_at(stretch.codes, *other, first, end, -1 - word["offset"])
-    places = np.union1d(plus, minus)
+    there[_pairs_at(stretch.codes, *other, first, end, -1 - word["offset"]) - first] = True
     sites = stretch.sites[slice(*np.searchsorted(stretch.sites, [first, end]))]
-    places = np.setdiff1d(places, sites, assume_unique=True)
+    there[sites - first] = False
+    places = np.flatnonzero(there) + first
     hidden = stretch.hidden.get(word["class"])
     if hidden is None or len(hidden) == 0:
         return places
