@@ -118,6 +118,8 @@ def test_every_metric_is_there_for_every_model_and_class(metrics):
     bounded = metrics.dropna(subset=["low", "high"])
     assert (bounded["low"] <= bounded["high"]).all()
     assert set(metrics["unit"]) == {"position", "call"}
+    # Where sites have a strand, each strand is data of its own.
+    assert not metrics["metric"].str.startswith("strand_").any()
 
 
 def test_paired_differences_say_that_the_network_beats_the_baseline(output, metrics):
@@ -239,6 +241,9 @@ def test_bins_without_strand_on_another_genome(tmp_path):
     expected = average_precision_score(truth, decode_scores(codes[kept]))
     found = value(metrics, "dilated", "REB1", "average_precision", "screen")
     assert found == pytest.approx(expected, abs=1e-9)
+    # 10 of 40 called bins of each shard are called on one strand's reading alone.
+    for metric, share in (("strand_disagreement", 0.25), ("strand_difference", 0.05)):
+        assert value(metrics, "dilated", "REB1", metric, "screen") == pytest.approx(share)
     details = json.loads((tmp_path / "out" / "details.json").read_text())
     assert details["calibrated_here"] is False
     assert any("carry over from toy" in note for note in details["notes"])

@@ -59,8 +59,8 @@ class NamedPaths(argparse.Action):
 
 
 def comma_list(text: str) -> tuple[str, ...]:
-    """Read names with commas between them (argparse `type`)."""
-    return tuple(name.strip() for name in text.split(","))
+    """Read names with commas between them, none for empty text (argparse `type`)."""
+    return tuple(name.strip() for name in text.split(",")) if text.strip() else ()
 
 
 def require_same_names(first: str, second: str, arguments: argparse.Namespace) -> None:

@@ -34,6 +34,18 @@ def test_demo_resolves(demo, schemas):
     assert [group.keep_scores for group in plan.scan_groups] == [True, False]
 
 
+def test_tracks_are_for_twenty_classes_unless_asked(demo, schemas):
+    classes = {f"c{number}": {"stranded": True, "site": "splice_donor"} for number in range(300)}
+    many = change(demo, "screens.splice.classes", classes)
+    screen = resolve_plan(many, *schemas).screens["splice"]
+    names = [f"c{number}.{strand}.bw" for number in range(20) for strand in ("plus", "minus")]
+    assert screen.bigwigs == names
+    asked = change(many, "screens.splice.scan", {"bigwigs": ["c299", "c7"]})
+    assert resolve_plan(asked, *schemas).screens["splice"].bigwig_classes == ["c7", "c299"]
+    none = change(many, "screens.splice.scan", {"bigwigs": []})
+    assert resolve_plan(none, *schemas).screens["splice"].bigwigs == []
+
+
 def change(demo, path, value):
     """Return the demo with the value at a dotted path replaced (or removed, for None)."""
     changed = copy.deepcopy(demo)
@@ -63,6 +75,7 @@ def change(demo, path, value):
         ("screens.splice.split.athaliana", {}, "needs either contigs or fractions"),
         ("screens.splice.classes.donor.stranded", False, "mixes stranded and unstranded"),
         ("screens.splice.classes.ctcf", {"stranded": True}, "classes.ctcf has no sites"),
+        ("screens.splice.scan", {"bigwigs": ["doner"]}, "scan.bigwigs .* did you mean 'donor'"),
         ("genomes", "nowhere.tsv", "nowhere.tsv"),
     ],
 )
