@@ -130,7 +130,14 @@ def fit(arguments: argparse.Namespace) -> None:
     save_bundle(arguments.output_dir, bundle)
 
 
-def fit_matrices(arguments, settings, genomes, splits, names, stranded) -> Bundle:
+def fit_matrices(
+    arguments: argparse.Namespace,
+    settings: dict,
+    genomes: dict[str, LabelledGenome],
+    splits: dict[str, pd.DataFrame],
+    names: list[str],
+    stranded: bool,
+) -> Bundle:
     """Choose the matrix of every class on training windows."""
     frequencies = letter_frequencies(genomes, splits)
     backgrounds = {"genome": frequencies, "uniform": np.full(DNA.size, 1 / DNA.size)}
@@ -187,7 +194,14 @@ def count_candidates(
     return candidates
 
 
-def fit_kmers(arguments, settings, genomes, splits, names, stranded) -> Bundle:
+def fit_kmers(
+    arguments: argparse.Namespace,
+    settings: dict,
+    genomes: dict[str, LabelledGenome],
+    splits: dict[str, pd.DataFrame],
+    names: list[str],
+    stranded: bool,
+) -> Bundle:
     """Fit the k-mer model of every class; the validation part chooses its regularisation."""
     kmer = kmer_settings(settings, arguments.resolution)
     architecture = Architecture(kmer)
@@ -258,7 +272,13 @@ def kmer_samples(
     return np.concatenate(positives), np.concatenate(negatives), total
 
 
-def windows_of(arguments, settings, splits: dict, part: str, stranded: bool) -> pd.DataFrame:
+def windows_of(
+    arguments: argparse.Namespace,
+    settings: dict,
+    splits: dict[str, pd.DataFrame],
+    part: str,
+    stranded: bool,
+) -> pd.DataFrame:
     """Tile a part at natural prevalence, at most `bases` of it."""
     resolution = arguments.resolution
     return tile_windows(

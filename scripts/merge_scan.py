@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -192,7 +192,12 @@ def read_candidates(shards: list[Path], summaries: list[dict], model: dict) -> p
     return pd.concat(tables, ignore_index=True)
 
 
-def by_class(function, codes: np.ndarray, class_index: np.ndarray, model: dict) -> np.ndarray:
+def by_class(
+    function: Callable[[np.ndarray, dict], np.ndarray],
+    codes: np.ndarray,
+    class_index: np.ndarray,
+    model: dict,
+) -> np.ndarray:
     """Apply `function(codes, calibration)` to the codes of each class with its calibration."""
     result = np.zeros(len(codes))
     for index, calibration in enumerate(class_calibrations(model)):

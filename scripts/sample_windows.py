@@ -169,7 +169,11 @@ def check_parts(stretches: dict[str, list[Stretch]], length: int) -> None:
 
 
 def summarise(
-    windows: pd.DataFrame, motifs: pd.DataFrame, step: int, settings: dict, arguments
+    windows: pd.DataFrame,
+    motifs: pd.DataFrame,
+    step: int,
+    settings: dict,
+    arguments: argparse.Namespace,
 ) -> dict:
     """Describe what was drawn."""
     train = windows[windows["part"] == "train"]

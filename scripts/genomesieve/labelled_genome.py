@@ -69,7 +69,9 @@ class LabelledGenome:
                     *np.concatenate([site_extents[:, wide], hidden_extents[:, hides]], axis=1)
                 )
 
-    def site_bins(self, row: int, side: int, starts: np.ndarray, length: int, bin_bp: int):
+    def site_bins(
+        self, row: int, side: int, starts: np.ndarray, length: int, bin_bp: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return (window, bin) index arrays of the bins that hold a site's base.
 
         Parameters
@@ -86,7 +88,9 @@ class LabelledGenome:
         window, inside = _spread(first, last)
         return window, (positions[inside] - starts[window]) // bin_bp
 
-    def ignored_bins(self, row: int, side: int, starts: np.ndarray, length: int, bin_bp: int):
+    def ignored_bins(
+        self, row: int, side: int, starts: np.ndarray, length: int, bin_bp: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return (window, bin) index arrays of the bins that ignored intervals overlap."""
         low, high = self._ignored[row, side]
         first = np.searchsorted(high, starts, "right")
