@@ -86,8 +86,9 @@ def check_sites(table: pd.DataFrame, genome: str) -> None:
     """Raise InputError if fewer than two parts hold sites."""
     filled = table.index[table.sum(axis=1) > 0].tolist()
     if len(filled) < 2:
-        where = f"all {int(table.to_numpy().sum())} sites lie in part {filled[0]}"
-        found = where if filled else "no site lies in any part"
+        found = "no site lies in any part"
+        if filled:
+            found = f"all {int(table.to_numpy().sum())} sites lie in part {filled[0]}"
         raise InputError(f"split of genome {genome}: {found}; expected sites in {', '.join(PARTS)}")
 
 
@@ -149,16 +150,8 @@ def _bases(intervals: pd.DataFrame) -> int:
 def work(arguments: argparse.Namespace) -> None:
     """Read, cut, count and write."""
     genome = arguments.genome
-    for option, least in (("guard", 0), ("resolution", 1)):
-        if getattr(arguments, option) < least:
-            raise InputError(
-                f"--{option}: found {getattr(arguments, option)}; expected bp, at least {least}"
-            )
-    texts = arguments.regions
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise InputError(f"--regions of genome {genome}: found {texts!r}; expected a list of text")
     contigs = read_contigs(arguments.genome_folder / "contigs.tsv")
-    regions = parse_regions(texts, contigs, genome, f"regions of genome {genome}")
+    regions = parse_regions(arguments.regions, contigs, genome, f"regions of genome {genome}")
     split, details = make_split(arguments, regions, contigs)
     parts = (SCREEN,) if arguments.screen_only else PARTS
     bins = check_parts(split, parts, arguments.resolution, genome, arguments.guard)

@@ -35,6 +35,7 @@ class DilatedSettings:
         _require_positive(self, "channels", "stem_kernel", "kernel")
         _require_odd(self, "stem_kernel", "kernel")
         _require_norm(self.norm)
+        _require_dropout(self.dropout)
         if not self.dilations or min(self.dilations) < 1:
             raise InputError(
                 f"model.dilations is {list(self.dilations)}; expected whole numbers >= 1"
@@ -73,6 +74,7 @@ class MotifCnnSettings:
         _require_positive(self, "resolution", "filters", "kernel", "pair_kernel", "hidden")
         _require_odd(self, "kernel", "pair_kernel")
         _require_norm(self.norm)
+        _require_dropout(self.dropout)
         if self.pool_margin < 0:
             raise InputError(f"model.pool_margin is {self.pool_margin}; expected 0 or more bases")
 
@@ -108,6 +110,10 @@ class PwmSettings:
         return max(self.left, self.width - 1 - self.left) + max(self.margins)
 
 
+LARGEST_K = 8
+"""Longest word of the k-mer baseline: there are 4**k of them."""
+
+
 @dataclass(frozen=True)
 class KmerSettings:
     """A linear model of k-mer counts in segments around the bin (a baseline).
@@ -126,7 +132,10 @@ class KmerSettings:
 
     def check(self) -> None:
         """Raise InputError for settings that no model can have."""
-        _require_positive(self, "resolution", "k")
+        if not isinstance(self.k, int) or not 1 <= self.k <= LARGEST_K:
+            raise InputError(f"kmer.k is {self.k!r}; expected 1 to {LARGEST_K}")
+        if not all(isinstance(edge, int) for edge in self.edges):
+            raise InputError(f"kmer.edges is {list(self.edges)}; expected whole numbers, in bp")
         if len(self.edges) < 2 or list(self.edges) != sorted(set(self.edges)):
             raise InputError(f"kmer.edges is {list(self.edges)}; expected two or more, ascending")
 
@@ -143,6 +152,10 @@ PRESETS: dict[str, type] = {
     "pwm": PwmSettings,
     "kmer": KmerSettings,
 }
+
+
+NETWORKS = ("dilated", "motif_cnn")
+"""Presets that are trained; the others are fitted as baselines."""
 
 
 @dataclass(frozen=True)
@@ -194,14 +207,25 @@ def resolve_architecture(model: Mapping) -> Architecture:
     InputError
         If the preset or a setting is unknown, of the wrong type or out of range.
     """
+    if not isinstance(model, Mapping):
+        raise InputError(f"model is {model!r}; expected a table with a preset")
     preset = model.get("preset")
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise InputError(f"model.preset is {preset!r}; expected one of {', '.join(PRESETS)}")
     kind = PRESETS[preset]
     defaults = {item.name: item.default for item in fields(kind)}
     settings = kind(**complete_settings("model", model, defaults))
     settings.check()
     return Architecture(settings)
+
+
+def resolve_network(model: Mapping) -> Architecture:
+    """As `resolve_architecture`, but only for what `train_model` trains: no baseline."""
+    if isinstance(model, Mapping) and model.get("preset") not in NETWORKS:
+        raise InputError(
+            f"model.preset is {model.get('preset')!r}; expected one of {', '.join(NETWORKS)}"
+        )
+    return resolve_architecture(model)
 
 
 def _require_positive(settings: Settings, *names: str) -> None:
@@ -217,6 +241,11 @@ def _require_odd(settings: Settings, *names: str) -> None:
                 f"model.{name} is {getattr(settings, name)}; expected an odd number, so that a "
                 "prediction sees as far to the left as to the right"
             )
+
+
+def _require_dropout(dropout: float) -> None:
+    if not 0 <= dropout < 1:
+        raise InputError(f"model.dropout is {dropout}; expected a share from 0 to below 1")
 
 
 def _require_norm(norm: str) -> None:

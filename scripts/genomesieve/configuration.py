@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
 
-from genomesieve.architecture import Architecture, resolve_architecture
+from genomesieve.architecture import Architecture, resolve_network
 from genomesieve.errors import InputError
 from genomesieve.files import existing_file
 from genomesieve.settings import bigwig_classes
@@ -351,7 +351,7 @@ def _screen(name: str, settings: dict, genomes: Mapping[str, Genome], tracks: li
                     f"{where}.{key} names genome {genome!r}; {_nearest(genome, genomes)}"
                 )
     try:
-        architecture = resolve_architecture(settings["model"])
+        architecture = resolve_network(settings["model"])
     except InputError as error:
         raise InputError(f"{where}.{error}") from None
     chosen = {genome: _tracks_of(genome, settings, tracks) for genome in used}

@@ -16,7 +16,7 @@ import pandas as pd
 
 from genomesieve.alphabet import DNA
 from genomesieve.errors import InputError
-from genomesieve.genome import EncodedGenome, contig_rows
+from genomesieve.genome import EncodedGenome, check_intervals, contig_rows
 
 SOURCES = ("sites", "uniform", "gc_matched", "decoys")
 GC_BINS = 50
@@ -96,7 +96,7 @@ def list_stretches(
     intervals : pandas.DataFrame
         Columns contig, start, end: rows of one part of the split.
     sites : pandas.DataFrame
-        Columns contig, position.
+        Columns contig, position, start, end.
     grid : Grid
     resolution : int
         Windows start at multiples of it on the contig.
@@ -104,12 +104,13 @@ def list_stretches(
     Raises
     ------
     InputError
-        If a site lies on a contig that the genome does not have.
+        If a site or an interval does not lie on a contig of the genome.
     """
     stretches, groups = [], sites.groupby("contig")["position"]
     positions = {contig: np.unique(where.to_numpy(np.int64)) for contig, where in groups}
     nothing = np.zeros(0, dtype=np.int64)
-    contig_rows(genome.contigs, positions, genome.name)
+    check_intervals(genome.contigs, sites, genome.name, "site")
+    check_intervals(genome.contigs, intervals, genome.name, "part of the split")
     offsets = genome.contigs["offset"].to_numpy()
     rows = contig_rows(genome.contigs, intervals["contig"], genome.name)
     for row, contig, start, end in zip(
@@ -437,7 +438,7 @@ def draw_windows(
 def _counts(shares: Mapping[str, float], windows: int) -> dict[str, int]:
     """Turn shares into whole numbers of windows that sum to `windows`."""
     for name, share in shares.items():
-        if share < 0:
+        if not share >= 0:
             raise InputError(f"sampling.sources.{name} is {share}; expected 0 or more")
     if abs(sum(shares.values()) - 1) > 1e-6:
         raise InputError(f"sampling.sources sum to {sum(shares.values()):g}; expected 1")

@@ -71,6 +71,11 @@ def change(demo, path, value):
         ("screens.splice.train_genomes", ["alyrata"], "neither an annotation nor a track"),
         ("screens.splice.scan_parts", ["tset"], "did you mean 'test'"),
         ("screens.splice.model.kernal", 3, "did you mean 'kernel'"),
+        ("screens.splice.model", {"preset": "pwm"}, "model.preset is 'pwm'; expected one of dil"),
+        ("screens.splice.scan_genomes", ["aarenos"], "scan_genomes names .* did you mean 'aarenos"),
+        ("screens.splice.sampling.windows", 0, "sampling.windows: 0 is less than the minimum"),
+        ("screens.splice.sampling.length", "5 kb", "sampling.length is '5 kb' .str.; expected int"),
+        ("screens.splice.sampling.sources.sites", "all", "sources.sites is 'all' .str.; expected"),
         ("screens.splice.calibration.operating", 0.33, "expected one of precision_targets"),
         ("screens.splice.split.athaliana", {}, "needs either contigs or fractions"),
         ("screens.splice.classes.donor.stranded", False, "mixes stranded and unstranded"),
@@ -98,6 +103,22 @@ def test_bad_sheets_are_named(demo, schemas, tmp_path, rows, message):
     sheet.write_text("genome\tfasta\n" + rows)
     with pytest.raises(InputError, match=message):
         resolve_plan(change(demo, "genomes", str(sheet)), *schemas)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("t\tathalina\tx.bed\tsite\tdonor", "genome 'athalina', not a row of .*'athaliana'"),
+        ("t\tathaliana\tx.bed\tsite\tdoner", "class 'doner', which no screen has; .*'donor'"),
+        ("t\tathaliana\tx.bed\tsite\t", "role site and no class"),
+        ("t\tathaliana\tx.bed\tsites\tdonor", "line 2: role is 'sites'; did you mean 'site'"),
+    ],
+)
+def test_bad_tracks_are_named(demo, schemas, tmp_path, row, message):
+    sheet = tmp_path / "tracks.tsv"
+    sheet.write_text(f"track\tgenome\tfile\trole\tclass\n{row}\n")
+    with pytest.raises(InputError, match=message):
+        resolve_plan(change(demo, "tracks", str(sheet)), *schemas)
 
 
 def undescribed(schema, place):
