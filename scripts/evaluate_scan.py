@@ -45,7 +45,7 @@ from genomesieve.evaluation import (
     evaluate_positions,
     shares,
 )
-from genomesieve.files import read_json, read_table, write_json, write_table
+from genomesieve.files import read_json, read_table, whole_files, write_json, write_table
 from genomesieve.genome import read_contigs
 from genomesieve.label_counts import (
     count_by_block,
@@ -203,9 +203,11 @@ def evaluate(arguments: argparse.Namespace) -> None:
     ]
     tables, notes = evaluate_all(subject, scanned)
     details = describe(subject, scanned, tables["metrics.tsv"], notes, settings)
-    for name, table in tables.items():
-        write_table(arguments.output_dir / name, table)
-    write_json(arguments.output_dir / "details.json", details)
+    paths = [arguments.output_dir / name for name in (*tables, "details.json")]
+    with whole_files(*paths) as files:
+        for file, table in zip(files, tables.values()):
+            write_table(file, table)
+        write_json(files[-1], details)
 
 
 def check_models(models: dict[str, dict]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import subprocess
@@ -356,6 +357,19 @@ def test_what_does_not_fit_is_refused(damaged, capsys, damage, message):
     assert evaluate_scan.main(arguments) == 1
     assert message in capsys.readouterr().err
     assert not output.exists()
+
+
+def test_full_disk_leaves_nothing(damaged, capsys, monkeypatch):
+    """The last file fails, when all tables are written."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(evaluate_scan, "write_json", full)
+    _, arguments, output = damaged
+    assert evaluate_scan.main(arguments) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert not list(output.iterdir())
 
 
 def test_a_baseline_in_other_blocks_is_compared_on_the_networks(scan, metrics, damaged):
