@@ -39,7 +39,7 @@ demo: setup ## Learn splice sites of Arabidopsis, screen two relatives, write th
 	@snakemake --cores $(CORES)
 	@if [ ! -f results/report.zip ] || [ results/splice/report.html -nt results/report.zip ]; then \
 		snakemake --report results/report.zip; fi
-	@python scripts/summarise_run.py --results results/splice
+	@python scripts/summarise_run.py --results results/splice --config config/config.yaml
 
 report: setup ## Write results/report.zip from a finished run of the demo
 	@snakemake --report results/report.zip

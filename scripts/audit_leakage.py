@@ -23,8 +23,8 @@ from genomesieve.command_line import (
     run_script,
 )
 from genomesieve.errors import InputError
-from genomesieve.files import read_table, write_json, write_table
-from genomesieve.genome import EncodedGenome
+from genomesieve.files import read_table, whole_files, write_json, write_table
+from genomesieve.genome import EncodedGenome, check_intervals
 from genomesieve.leakage import LARGEST_K, shared_fractions
 from genomesieve.splitting import PARTS, SCREEN, locate, read_split
 
@@ -40,7 +40,9 @@ def open_training(
     for name, folder in folders.items():
         split = read_split(splits[name])
         intervals = split[split["part"] == "train"]
-        training.append((EncodedGenome.open(folder, name), intervals))
+        genome = EncodedGenome.open(folder, name)
+        check_intervals(genome.contigs, intervals, name, "part of the split")
+        training.append((genome, intervals))
     return training
 
 
@@ -109,10 +111,13 @@ def work(arguments: argparse.Namespace) -> None:
     check_numbers(arguments)
     require_same_names("train", "train-split", arguments)
     training = open_training(arguments.train, arguments.train_split)
+    if not any(len(rows) for _, rows in training):
+        raise InputError("no --train-split has a part train; expected training sequence to compare")
     genome = EncodedGenome.open(arguments.genome_folder, arguments.genome)
     split = read_split(arguments.split)
     split = split[split["part"].isin(AUDITED)].reset_index(drop=True)
     sites = read_table(arguments.sites, "sites", SITE_COLUMNS)
+    check_intervals(genome.contigs, split, genome.name, "part of the split")
     rows = locate(split, genome.contigs, sites["contig"], sites["position"].to_numpy(), genome.name)
     parts = split["part"].to_numpy()[rows[rows >= 0]]
     table = sites.loc[rows >= 0, list(SITE_COLUMNS)].reset_index(drop=True)
@@ -134,8 +139,9 @@ def work(arguments: argparse.Namespace) -> None:
         "threshold": arguments.threshold,
     }
     summary = summarise(table, parts, kmers, settings)
-    write_table(arguments.output, table)
-    write_json(arguments.summary, summary)
+    with whole_files(arguments.output, arguments.summary) as (table_file, summary_file):
+        write_table(table_file, table)
+        write_json(summary_file, summary)
 
 
 def main(argv: list[str] | None = None) -> int:

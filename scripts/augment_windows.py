@@ -16,7 +16,7 @@ from genomesieve.architecture import REVERSE_COMPLEMENTS
 from genomesieve.augmentation import add_reverse_complements
 from genomesieve.command_line import make_parser, run_script
 from genomesieve.errors import InputError
-from genomesieve.files import read_table, write_json, write_table
+from genomesieve.files import read_table, whole_files, write_json, write_table
 
 COLUMNS = ("genome", "contig", "start", "length", "part", "source", "strand", "augmented")
 
@@ -63,8 +63,9 @@ def work(arguments: argparse.Namespace) -> None:
         "augmented": int(both["augmented"].sum()),
         "by_part_and_strand": {f"{part} {strand}": int(n) for (part, strand), n in counts.items()},
     }
-    write_table(arguments.output, both)
-    write_json(arguments.summary, summary)
+    with whole_files(arguments.output, arguments.summary) as (table_file, summary_file):
+        write_table(table_file, both)
+        write_json(summary_file, summary)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,7 +1,8 @@
 """Compare the scans of a network and its baselines with the known sites of a genome.
 
 In: the genome's contig table, its sites, ignore/exclude/universe intervals and leakage audit, and
-for each model its bundle and its scan (histograms.npz, scores.npy, candidates.parquet). Out, in
+for each model its bundle and its scan (histograms.npz, scores.npy, candidates.parquet, summary.json
+with what was counted of both strands). Out, in
 --output-dir: metrics.tsv (long: genome, model, class, universe, unit, metric, value, low, high),
 curves.parquet, reliability.parquet, promises.tsv (promised against observed precision of merged
 calls), calls.parquet (the network's calls, right, wrong and ignored, and the sites it missed) and
@@ -44,7 +45,7 @@ from genomesieve.evaluation import (
     evaluate_positions,
     shares,
 )
-from genomesieve.files import read_table, write_json, write_table
+from genomesieve.files import read_json, read_table, whole_files, write_json, write_table
 from genomesieve.genome import read_contigs
 from genomesieve.label_counts import (
     count_by_block,
@@ -67,6 +68,7 @@ from genomesieve.scan_files import (
 )
 from genomesieve.scores import UNSCORED, decode_scores
 from genomesieve.settings import complete_settings
+from genomesieve.strand_agreement import strand_metrics
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +100,11 @@ DEFINITIONS = {
     "number of calls to be expected here, if prevalence and scores carry over",
     "expected_true_calls": "calls made here times the promised precision",
     "expected_true_calls_whole_genome": "the same, scaled to all known bases of the genome",
+    "strand_disagreement": "classes without strand: share of bins at or above the operating "
+    "threshold on one strand's reading alone, among those that are on either; on a sample of the "
+    "scan",
+    "strand_difference": "classes without strand: mean absolute difference of the log-odds between "
+    "both readings, all bins of the sample",
     "false_calls_per_mb": "wrong calls per Mb of genome, both strands summed",
 }
 
@@ -107,7 +114,8 @@ class ScannedModel:
     """A model and its scan of the evaluated part.
 
     `scores` has shape (strands, classes, bins); `total` (strands, classes, 65536); `blocks` is the
-    sparse histogram per block and `candidates` the merged candidates, bins counted in the part.
+    sparse histogram per block and `candidates` the merged candidates, bins counted in the part;
+    `agreement` is what the scan counted of both strands of unstranded classes.
     """
 
     name: str
@@ -116,6 +124,7 @@ class ScannedModel:
     total: np.ndarray
     blocks: pd.DataFrame
     candidates: pd.DataFrame
+    agreement: dict
 
     def calibration(self, index: int) -> dict:
         """Return the calibration of a class."""
@@ -194,9 +203,11 @@ def evaluate(arguments: argparse.Namespace) -> None:
     ]
     tables, notes = evaluate_all(subject, scanned)
     details = describe(subject, scanned, tables["metrics.tsv"], notes, settings)
-    for name, table in tables.items():
-        write_table(arguments.output_dir / name, table)
-    write_json(arguments.output_dir / "details.json", details)
+    paths = [arguments.output_dir / name for name in (*tables, "details.json")]
+    with whole_files(*paths) as files:
+        for file, table in zip(files, tables.values()):
+            write_table(file, table)
+        write_json(files[-1], details)
 
 
 def check_models(models: dict[str, dict]) -> None:
@@ -306,6 +317,7 @@ def open_scan(
         histograms.total if mine.bins == whole.bins else total_histogram(scores),
         blocks,
         read_candidates(folder / "candidates.parquet", first, mine),
+        read_json(folder / "summary.json", "scan summary").get("strand_agreement", {}),
     )
 
 
@@ -383,6 +395,7 @@ def evaluate_bins(
     values = result.values | shares(counts, subject.strand_bins)
     values["sites"] = float((labels.sites["class_index"] == index).sum())
     values["blocks"] = float(len(subject.layout.blocks))
+    values |= strand_metrics(scan.agreement.get(subject.classes[index]))
     return result, [
         metric_row("position", name, value, result.intervals.get(name))
         for name, value in values.items()

@@ -39,6 +39,8 @@ SITE_COLUMNS = ["contig", "position", "start", "end", "strand", "class", "track"
 SITE_KEY = ["contig", "position", "strand", "class"]
 INTERVAL_COLUMNS = ["contig", "start", "end", "role", "class", "track"]
 COLUMN = "column:"
+FORMATS = ("", "auto", "bed", "narrowPeak", "broadPeak", "gtf", "gff3")
+STRANDS = ("", "+", "-", ".")
 ROLES = ("site", "ignore", "exclude", "universe")
 GC_FLANK = 100
 
@@ -188,7 +190,18 @@ class Extraction:
         )
 
     def _check_track(self, row: dict) -> None:
-        """Refuse a track with an unknown role or class."""
+        """Refuse a track that lacks something, or with an unknown role, class, format or strand."""
+        if not isinstance(row, dict) or not all(isinstance(text, str) for text in row.values()):
+            raise InputError(f"--tracks: found {row!r}; expected a table of text for each track")
+        missing = [key for key in ("track", "file", "role") if not row.get(key)]
+        if missing:
+            raise InputError(f"--tracks: {row!r} lacks {', '.join(missing)}")
+        for key, known in (("format", FORMATS), ("strand", STRANDS)):
+            if row.get(key, "") not in known:
+                raise InputError(
+                    f"track {row['track']}: {key} {row[key]!r}; expected one of "
+                    f"{', '.join(item or 'nothing' for item in known)}"
+                )
         name = row.get("class", "")
         if row["role"] not in ROLES:
             raise InputError(
@@ -369,6 +382,8 @@ def extract(arguments: argparse.Namespace) -> None:
         gff3 = is_gff3(arguments.annotation)
         track = {"track": "annotation"}
         extraction.add_annotation(arguments.annotation, track, gff3, arguments.min_intron, names)
+    if not isinstance(arguments.tracks, list):
+        raise InputError(f"--tracks: found {arguments.tracks!r}; expected a list of tracks")
     for row in arguments.tracks:
         extraction.add_track(row, arguments.min_intron)
     sites, intervals = extraction.finish(regions, arguments.resolution)

@@ -55,12 +55,13 @@ from genomesieve.errors import InputError
 from genomesieve.labelled_genome import (
     LabelledGenome,
     open_labelled_genomes,
+    part_prevalence,
     read_splits,
     shared_strandedness,
 )
 from genomesieve.motifs import find_motifs, read_jaspar
 from genomesieve.networks import build_network
-from genomesieve.settings import complete_settings
+from genomesieve.settings import complete_settings, require_above_zero
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +120,9 @@ def fit(arguments: argparse.Namespace) -> None:
     )
     splits = read_splits(arguments.split)
     settings = complete_settings(arguments.method, arguments.settings, DEFAULTS[arguments.method])
+    above = ("bases", "window") + (("negatives",) if arguments.method == "kmer" else ())
+    require_above_zero(arguments.method, settings, *above)
+    part_prevalence(genomes, splits, arguments.resolution)
     work = fit_matrices if arguments.method == "pwm" else fit_kmers
     bundle = work(arguments, settings, genomes, splits, names, stranded)
     bundle.training |= {
@@ -130,7 +134,14 @@ def fit(arguments: argparse.Namespace) -> None:
     save_bundle(arguments.output_dir, bundle)
 
 
-def fit_matrices(arguments, settings, genomes, splits, names, stranded) -> Bundle:
+def fit_matrices(
+    arguments: argparse.Namespace,
+    settings: dict,
+    genomes: dict[str, LabelledGenome],
+    splits: dict[str, pd.DataFrame],
+    names: list[str],
+    stranded: bool,
+) -> Bundle:
     """Choose the matrix of every class on training windows."""
     frequencies = letter_frequencies(genomes, splits)
     backgrounds = {"genome": frequencies, "uniform": np.full(DNA.size, 1 / DNA.size)}
@@ -187,7 +198,14 @@ def count_candidates(
     return candidates
 
 
-def fit_kmers(arguments, settings, genomes, splits, names, stranded) -> Bundle:
+def fit_kmers(
+    arguments: argparse.Namespace,
+    settings: dict,
+    genomes: dict[str, LabelledGenome],
+    splits: dict[str, pd.DataFrame],
+    names: list[str],
+    stranded: bool,
+) -> Bundle:
     """Fit the k-mer model of every class; the validation part chooses its regularisation."""
     kmer = kmer_settings(settings, arguments.resolution)
     architecture = Architecture(kmer)
@@ -224,10 +242,15 @@ def fit_kmers(arguments, settings, genomes, splits, names, stranded) -> Bundle:
 
 def kmer_settings(settings: dict, resolution: int) -> KmerSettings:
     """Return k and segments: fine around a one-base site, whole bins around a wider one."""
-    kmer = KmerSettings(resolution=resolution, k=settings["k"] or (4 if resolution == 1 else 5))
-    around = (-resolution, 0, resolution, 2 * resolution)
-    edges = settings["edges"] or (kmer.edges if resolution == 1 else around)
-    kmer = replace(kmer, edges=tuple(edges))
+    kmer = KmerSettings(resolution=resolution, k=4 if resolution == 1 else 5)
+    if resolution > 1:
+        kmer = replace(kmer, edges=(-resolution, 0, resolution, 2 * resolution))
+    if settings["k"] is not None:
+        kmer = replace(kmer, k=settings["k"])
+    if settings["edges"] is not None:
+        if not isinstance(settings["edges"], list):
+            raise InputError(f"kmer.edges is {settings['edges']!r}; expected a list, in bp")
+        kmer = replace(kmer, edges=tuple(settings["edges"]))
     kmer.check()
     return kmer
 
@@ -258,7 +281,13 @@ def kmer_samples(
     return np.concatenate(positives), np.concatenate(negatives), total
 
 
-def windows_of(arguments, settings, splits: dict, part: str, stranded: bool) -> pd.DataFrame:
+def windows_of(
+    arguments: argparse.Namespace,
+    settings: dict,
+    splits: dict[str, pd.DataFrame],
+    part: str,
+    stranded: bool,
+) -> pd.DataFrame:
     """Tile a part at natural prevalence, at most `bases` of it."""
     resolution = arguments.resolution
     return tile_windows(

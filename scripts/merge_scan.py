@@ -3,8 +3,9 @@
 In: the calibrated bundle (model.json), the genome's contig table, the split, and the folders that
 scan_genome wrote, in order. Out, in --output-dir: calls.bed.gz (BED6 + probability + fdr, merged
 local maxima at the operating threshold) with its index, candidates.parquet (merged, down to the
-floor), a bigWig of probabilities per class and strand, histograms.npz, intervals.tsv and blocks.tsv
-(which bins were scanned), summary.json and, where the shards have it, scores.npy.
+floor), a bigWig of probabilities per strand and class (of the first 20, unless others are asked
+for), histograms.npz, intervals.tsv and blocks.tsv (which bins were scanned), summary.json and,
+where the shards have it, scores.npy.
 
 Coordinates are 0-based half-open. No label is looked at.
 """
@@ -14,14 +15,14 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from genomesieve.calls import merge_candidates
-from genomesieve.command_line import add_scan_arguments, make_parser, run_script
+from genomesieve.command_line import add_scan_arguments, comma_list, make_parser, run_script
 from genomesieve.errors import InputError
 from genomesieve.files import read_json, read_table, whole_file, write_json, write_table
 from genomesieve.genome import read_contigs
@@ -39,7 +40,9 @@ from genomesieve.scan_files import (
     write_histograms,
 )
 from genomesieve.scores import decode_scores
+from genomesieve.settings import MOST_BIGWIGS, bigwig_classes
 from genomesieve.splitting import read_split
+from genomesieve.strand_agreement import add_agreements
 from genomesieve.tracks import write_bigwig, write_calls
 
 logger = logging.getLogger(__name__)
@@ -59,6 +62,12 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         required=True,
         help="folder of a shard; repeat for all of them, in order",
     )
+    parser.add_argument(
+        "--bigwigs",
+        type=comma_list,
+        help="classes that get bigWig tracks, with commas between them; empty text: none "
+        f"(default: the first {MOST_BIGWIGS})",
+    )
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of the scan")
     return parser.parse_args(argv)
 
@@ -66,6 +75,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def merge(arguments: argparse.Namespace) -> None:
     """Read all shards, merge them and write the scan."""
     model = read_calibrated_model(arguments.model)
+    tracks = bigwig_classes(model["classes"], arguments.bigwigs)
     genome = arguments.genome_folder.name
     contigs = read_contigs(arguments.genome_folder / "contigs.tsv")
     split = read_split(arguments.split)
@@ -81,7 +91,7 @@ def merge(arguments: argparse.Namespace) -> None:
     merged = describe(merge_candidates(bins, layout, distances), contigs, model)
     calls = merged[merged["code"].to_numpy() >= operating_codes(model)[merged["class_index"]]]
     write_scan(arguments.output_dir, layout, histograms, merged, scores)
-    write_tracks(arguments.output_dir, bins, layout, contigs, model)
+    write_tracks(arguments.output_dir, bins, layout, contigs, model, tracks)
     longest = int(contigs["length"].max())
     write_calls(arguments.output_dir / "calls.bed.gz", calls, genome, longest)
     write_json(
@@ -182,7 +192,12 @@ def read_candidates(shards: list[Path], summaries: list[dict], model: dict) -> p
     return pd.concat(tables, ignore_index=True)
 
 
-def by_class(function, codes: np.ndarray, class_index: np.ndarray, model: dict) -> np.ndarray:
+def by_class(
+    function: Callable[[np.ndarray, dict], np.ndarray],
+    codes: np.ndarray,
+    class_index: np.ndarray,
+    model: dict,
+) -> np.ndarray:
     """Apply `function(codes, calibration)` to the codes of each class with its calibration."""
     result = np.zeros(len(codes))
     for index, calibration in enumerate(class_calibrations(model)):
@@ -238,10 +253,16 @@ def write_scan(
 
 
 def write_tracks(
-    folder: Path, bins: pd.DataFrame, layout: ScanLayout, contigs: pd.DataFrame, model: dict
+    folder: Path,
+    bins: pd.DataFrame,
+    layout: ScanLayout,
+    contigs: pd.DataFrame,
+    model: dict,
+    classes: list[str],
 ) -> None:
-    """Write a bigWig of probabilities above the floor for every class and strand."""
-    for index, name in enumerate(model["classes"]):
+    """Write a bigWig of probabilities above the floor for every strand of some classes."""
+    for name in classes:
+        index = model["classes"].index(name)
         for strand, (word, _) in enumerate(STRAND_NAMES[strands_of(model)]):
             here = bins[(bins["class_index"] == index) & (bins["strand_index"] == strand)]
             contig, start = layout.positions_of(here["bin"].to_numpy(np.int64))
@@ -292,6 +313,7 @@ def summarize(
         "blocks": len(layout.blocks),
         "classes": classes,
         "shards": len(shards),
+        "strand_agreement": add_agreements(shard.get("strand_agreement", {}) for shard in shards),
         "seconds": round(sum(float(shard.get("seconds", 0)) for shard in shards), 3),
     }
 

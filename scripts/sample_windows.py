@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,15 +25,16 @@ from genomesieve.command_line import (
     run_script,
 )
 from genomesieve.errors import InputError
-from genomesieve.files import read_table, write_json, write_table
+from genomesieve.files import read_table, whole_files, write_json, write_table
 from genomesieve.genome import EncodedGenome
-from genomesieve.labelled_genome import SITE_COLUMNS, read_splits
+from genomesieve.intervals import merge_intervals
+from genomesieve.labelled_genome import INTERVAL_COLUMNS, SITE_COLUMNS, read_splits
 from genomesieve.sampling import (
     SOURCES,
     Stretch,
+    allow_decoys,
     common_dinucleotides,
     draw_windows,
-    find_decoys,
     list_stretches,
     make_grid,
     tile_part,
@@ -62,6 +62,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         'share, "uniform": share, "gc_matched": share, "decoys": share}, "validation_bp": bp}',
     )
     parser.add_argument("--resolution", type=int, required=True, help="bp a prediction covers")
+    parser.add_argument(
+        "--ignore-margin", type=int, default=0, help="bp around a site's interval without decoys"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the draws")
     parser.add_argument("--output", type=Path, required=True, help="table of windows (parquet)")
     parser.add_argument("--summary", type=Path, required=True, help="what was drawn (JSON)")
@@ -97,10 +100,8 @@ def sample(arguments: argparse.Namespace) -> None:
     # Sites of other parts must not decide what the network is shown.
     motifs = common_dinucleotides(genomes, training_sites(genomes, sites, splits))
     if settings["sources"].get("decoys", 0) > 0:
-        stretches["train"] = [
-            replace(item, decoys=find_decoys(item, motifs, DNA.complement_codes))
-            for item in stretches["train"]
-        ]
+        hidden = {name: hidden_intervals(arguments, name, sites[name]) for name in genomes}
+        stretches["train"] = allow_decoys(stretches["train"], motifs, hidden)
     train = draw_windows(
         stretches["train"], settings["sources"], settings["windows"], grid, arguments.seed
     )
@@ -109,8 +110,9 @@ def sample(arguments: argparse.Namespace) -> None:
     windows = windows.assign(strand="+", augmented=False)
     columns = ["genome", "contig", "start", "length", "part", "source", "strand", "augmented"]
     summary = summarise(windows, motifs, grid.step, settings, arguments)
-    write_table(arguments.output, windows[[*columns, "inclusion"]])
-    write_json(arguments.summary, summary)
+    with whole_files(arguments.output, arguments.summary) as (table_file, summary_file):
+        write_table(table_file, windows[[*columns, "inclusion"]])
+        write_json(summary_file, summary)
 
 
 def read_settings(given: object) -> dict:
@@ -137,6 +139,26 @@ def training_sites(
     return kept
 
 
+def hidden_intervals(
+    arguments: argparse.Namespace, name: str, sites: pd.DataFrame
+) -> dict[str, pd.DataFrame]:
+    """Return where a genome's bins count neither way, for each class; decoys would teach nothing.
+
+    These are ignored and excluded intervals, and the intervals of sites with their margin.
+    """
+    path = arguments.intervals[name]
+    table = read_table(path, f"intervals of {name}", INTERVAL_COLUMNS)
+    table = table[table["role"].isin(["ignore", "exclude"])]
+    margin = arguments.ignore_margin
+    wide = sites.assign(start=(sites["start"] - margin).clip(lower=0), end=sites["end"] + margin)
+    hidden = {}
+    for kind in sites["class"].unique():
+        mine = table[table["class"].fillna("").isin(["", kind])]
+        own = wide[wide["class"] == kind]
+        hidden[kind] = merge_intervals(pd.concat([mine, own], ignore_index=True))
+    return hidden
+
+
 def check_parts(stretches: dict[str, list[Stretch]], length: int) -> None:
     """Raise InputError where a part cannot hold a window or the training part has no site."""
     for part, items in stretches.items():
@@ -147,7 +169,11 @@ def check_parts(stretches: dict[str, list[Stretch]], length: int) -> None:
 
 
 def summarise(
-    windows: pd.DataFrame, motifs: pd.DataFrame, step: int, settings: dict, arguments
+    windows: pd.DataFrame,
+    motifs: pd.DataFrame,
+    step: int,
+    settings: dict,
+    arguments: argparse.Namespace,
 ) -> dict:
     """Describe what was drawn."""
     train = windows[windows["part"] == "train"]

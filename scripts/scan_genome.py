@@ -3,7 +3,8 @@
 In: a model bundle, an encoded genome and its split. Out, in --output-dir: histograms.npz (exact
 histogram of score codes per class and strand, and per block), candidates.parquet (every bin that
 scores at or above the class's floor), summary.json and, with --keep-scores, scores.npy (uint16 code
-of every bin: strands x classes x bins).
+of every bin: strands x classes x bins). For classes without strand the summary also counts, on a
+sample of the scan, where the model says something else of the reverse complement.
 
 Shards are ranges of chunks, not of contigs, so they take equal time whatever the genome looks like,
 and cutting a scan differently does not change a score.
@@ -34,9 +35,11 @@ from genomesieve.files import write_json
 from genomesieve.genome import EncodedGenome
 from genomesieve.layout import ScanLayout, make_layout
 from genomesieve.planning import ScanPlan
+from genomesieve.promises import operating_threshold
 from genomesieve.scanner import Scanner, choose_device
 from genomesieve.shard_output import write_shard
 from genomesieve.splitting import read_split
+from genomesieve.strand_agreement import measure_agreement, sample_rows
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +82,16 @@ def scan(arguments: argparse.Namespace) -> None:
     )
     seconds = time.monotonic() - begin
     summary = describe(arguments, scanner, genome.name, (first, end, layout.bins), seconds)
+    if not bundle.stranded:
+        summary["strand_agreement"] = measure_agreement(
+            scanner.score,
+            plan.batch,
+            genome,
+            chunks,
+            sample_rows(chunks, wanted),
+            (scanner.context, layout.resolution),
+            operating_codes(bundle),
+        )
     write_json(arguments.output_dir / "summary.json", summary)
     bases = (end - first) * layout.resolution
     logger.info(
@@ -144,6 +157,12 @@ def calibrated_floors(bundle: Bundle, folder: Path) -> np.ndarray:
         )
     known = bundle.calibration["classes"]
     return np.array([known[name]["floor_code"] for name in bundle.classes], dtype=np.uint16)
+
+
+def operating_codes(bundle: Bundle) -> dict[str, int]:
+    """Return the lowest code that is called, by class."""
+    known = bundle.calibration["classes"]
+    return {name: operating_threshold(known[name])["code"] for name in bundle.classes}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from genomesieve.command_line import json_value, make_parser, run_script
 from genomesieve.errors import InputError
-from genomesieve.files import read_table, write_json, write_table
+from genomesieve.files import read_table, whole_files, write_json, write_table
 from genomesieve.genome import read_contigs
 from genomesieve.regions import parse_regions
 from genomesieve.splitting import (
@@ -86,8 +86,9 @@ def check_sites(table: pd.DataFrame, genome: str) -> None:
     """Raise InputError if fewer than two parts hold sites."""
     filled = table.index[table.sum(axis=1) > 0].tolist()
     if len(filled) < 2:
-        where = f"all {int(table.to_numpy().sum())} sites lie in part {filled[0]}"
-        found = where if filled else "no site lies in any part"
+        found = "no site lies in any part"
+        if filled:
+            found = f"all {int(table.to_numpy().sum())} sites lie in part {filled[0]}"
         raise InputError(f"split of genome {genome}: {found}; expected sites in {', '.join(PARTS)}")
 
 
@@ -149,16 +150,8 @@ def _bases(intervals: pd.DataFrame) -> int:
 def work(arguments: argparse.Namespace) -> None:
     """Read, cut, count and write."""
     genome = arguments.genome
-    for option, least in (("guard", 0), ("resolution", 1)):
-        if getattr(arguments, option) < least:
-            raise InputError(
-                f"--{option}: found {getattr(arguments, option)}; expected bp, at least {least}"
-            )
-    texts = arguments.regions
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise InputError(f"--regions of genome {genome}: found {texts!r}; expected a list of text")
     contigs = read_contigs(arguments.genome_folder / "contigs.tsv")
-    regions = parse_regions(texts, contigs, genome, f"regions of genome {genome}")
+    regions = parse_regions(arguments.regions, contigs, genome, f"regions of genome {genome}")
     split, details = make_split(arguments, regions, contigs)
     parts = (SCREEN,) if arguments.screen_only else PARTS
     bins = check_parts(split, parts, arguments.resolution, genome, arguments.guard)
@@ -175,8 +168,9 @@ def work(arguments: argparse.Namespace) -> None:
             counts = table.loc[part] if part in table.index else table.sum() * 0
             summary["parts"][part]["sites"] = {name: int(n) for name, n in counts.items()}
         summary["dropped_sites"] = {"in no part": outside}
-    write_table(arguments.output, split)
-    write_json(arguments.summary, summary)
+    with whole_files(arguments.output, arguments.summary) as (table_file, summary_file):
+        write_table(table_file, split)
+        write_json(summary_file, summary)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -21,15 +21,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import torch
 
 from genomesieve.architecture import (
     NETWORKS,
     REVERSE_COMPLEMENTS,
     Architecture,
-    resolve_architecture,
+    resolve_network,
 )
 from genomesieve.batches import WindowSource
 from genomesieve.bundle import Bundle, save_bundle
@@ -48,6 +46,7 @@ from genomesieve.files import read_table
 from genomesieve.labelled_genome import (
     LabelledGenome,
     open_labelled_genomes,
+    part_prevalence,
     read_splits,
     shared_strandedness,
 )
@@ -128,7 +127,7 @@ def train(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     check_genome_arguments(arguments)
     device = choose_device(arguments.device)
-    architecture = resolve_architecture(arguments.model)
+    architecture = resolve_network(arguments.model)
     settings = TrainingSettings.from_mapping(arguments.training)
     stranded = shared_strandedness(arguments.classes)
     names = list(arguments.classes)
@@ -226,20 +225,6 @@ def log_start(bundle: Bundle, source: WindowSource) -> None:
         bundle.training["device"],
         bundle.training["threads"],
     )
-
-
-def part_prevalence(
-    genomes: dict[str, LabelledGenome],
-    splits: dict[str, pd.DataFrame],
-    resolution: int,
-) -> np.ndarray:
-    """Count the share of training bins that hold a site, per class (both strands pooled)."""
-    positives, bins = 0, 0
-    for name, labelled in genomes.items():
-        rows = splits[name][splits[name]["part"] == "train"]
-        found, total = labelled.count_site_bins(rows, resolution)
-        positives, bins = positives + found, bins + total
-    return positives / max(bins, 1)
 
 
 def file_digest(path: Path) -> str:

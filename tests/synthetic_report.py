@@ -76,6 +76,7 @@ def _write_model(folder: Path, name: str, reached: bool) -> None:
     facts = {
         "format": 1, "name": name, "classes": CLASSES, "stranded": [True, True], "resolution": 1,
         "context": 200, "versions": {"torch": "2.13.0"},
+        "training": {"prevalence": dict.fromkeys(CLASSES, 1 / 1604)},
         "calibration": {
             "genomes": ["thaliana"], "bins": 10**6, "classes": dict.fromkeys(CLASSES, one),
         },

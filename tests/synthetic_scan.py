@@ -170,12 +170,18 @@ def write_synthetic_scan(
         result.shards[name] = _write_shards(
             folder / "shards" / name, scores[part], layouts[part],
             np.array(floors, dtype=np.uint16), shards, keep_scores,
-            {"genome": genome, "model": name},
+            {"genome": genome, "model": name} | ({} if stranded else agreement(classes)),
         )  # fmt: skip
         if merged:
             result.scans[name] = folder / "scan" / name
             assert merge_scan.main(result.merge_arguments(name, result.scans[name])) == 0
     return result
+
+
+def agreement(classes: tuple[str, ...]) -> dict:
+    """Return what a shard of a scan without strand says of its model on both strands."""
+    counts = {"bins": 1000, "called_on_both": 30, "called_on_one": 10, "sum_of_differences": 50.0}
+    return {"strand_agreement": dict.fromkeys(classes, counts)}
 
 
 def _write_genome(folder: Path, length: int, generator: np.random.Generator) -> pd.DataFrame:

@@ -6,12 +6,20 @@ environment file, with what they depend on, and nothing else.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
+import json
+import os
 import re
+import shutil
 import subprocess
 import venv
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -85,38 +93,115 @@ def test_environments_lack_what_they_do_not_name(pythons):
 def test_every_script_shows_its_help(repository, pythons):
     environments = rule_environments(repository)
     assert len(environments) >= 14
-    for script, name in environments.items():
-        command = [pythons[name], repository / "scripts" / script, "--help"]
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 0, f"{script} in {name}: {done.stderr[-500:]}"
+
+    def ask(script: str) -> subprocess.CompletedProcess:
+        command = [pythons[environments[script]], repository / "scripts" / script, "--help"]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    with ThreadPoolExecutor(2) as pool:
+        for script, done in zip(environments, pool.map(ask, environments)):
+            assert done.returncode == 0, f"{script}: {done.stderr[-500:]}"
+            assert "usage:" in done.stdout
 
 
-def run(python, repository, script, *arguments):
-    command = [python, repository / "scripts" / script, *arguments]
-    done = subprocess.run([str(item) for item in command], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-1000:]
+class Runner:
+    """Runs scripts with the interpreters of their rules' environments, in one folder."""
+
+    def __init__(self, repository: Path, pythons: dict[str, Path], folder: Path):
+        self.repository, self.pythons, self.folder = repository, pythons, folder
+        self.environments = rule_environments(repository)
+        self.done: set[str] = set()
+
+    def __call__(self, script: str, *arguments: object) -> None:
+        """Run a script; it must succeed."""
+        command = [self.pythons[self.environments[script]], self.repository / "scripts" / script]
+        done = subprocess.run(
+            [str(item) for item in [*command, *arguments]],
+            capture_output=True, text=True, cwd=self.folder,
+            env=os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.folder)},
+        )  # fmt: skip
+        assert done.returncode == 0, f"{script}: {done.stderr[-1000:]}"
+        self.done.add(script)
 
 
-def test_small_runs_of_both_halves(repository, pythons, tmp_path):
-    (tmp_path / "g.fa").write_text(">a\nACGT\n")
-    out = {key: tmp_path / key for key in ("codes.npy", "contigs.tsv", "s.parquet", "s.json")}
-    options = dict(zip(("--codes", "--contigs", "--softmask", "--summary"), out.values()))
-    pairs = [item for pair in options.items() for item in pair]
-    fasta = ("--genome", "g", "--fasta", tmp_path / "g.fa")
-    run(pythons["genome"], repository, "encode_genome.py", *fasta, *pairs)
-    planted = write_planted_genome(tmp_path / "planted", length=30_000)
+def write_wheel(folder: Path) -> str:
+    """Write a package with a data file; return its digest."""
+    path = folder / "thing-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr("thing/data/toy.fa", ">unused\nACGT\n")
+        wheel.writestr("thing-1.0.dist-info/METADATA", "Name: thing\nVersion: 1.0\n")
+        wheel.writestr("thing-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_inputs(folder: Path) -> None:
+    """Write a planted genome as FASTA, its sites as BED, and how to split it."""
+    planted = write_planted_genome(folder / "planted")
+    codes, contigs = np.load(planted.folder / "codes.npy"), ("chr1", "chr2")
+    first = 120_000
+    texts = ["".join(np.array(list("ACGTN"))[part]) for part in (codes[:first], codes[first:])]
+    fasta = "".join(f">{name}\n{text}\n" for name, text in zip(contigs, texts))
+    (folder / "toy.fa").write_text(fasta)
+    sites = pd.read_parquet(planted.sites).assign(score=0)
+    columns = ["contig", "start", "end", "class", "score", "strand"]
+    sites[columns].to_csv(folder / "sites.bed", sep="\t", header=False, index=False)
+    lists = {}
+    for row in pd.read_csv(planted.split, sep="\t").itertuples():
+        lists[row.part] = [f"{row.contig}:{row.start}-{row.end}"]
+    (folder / "split.json").write_text(json.dumps({"contigs": lists}))
+
+
+def test_a_small_run_of_every_script(repository, pythons, tmp_path):
+    """From a package and a FASTA to the report, each script in its own environment."""
+    run = Runner(repository, pythons, tmp_path)
+    run("fetch_package.py", "--package", "thing", "--version", "1.0",
+        "--sha256", write_wheel(tmp_path), "--output", "fetched.whl")  # fmt: skip
+    run("unpack_file.py", "--wheel", "fetched.whl", "--member", "toy.fa", "--output", "u.fa")
+    write_inputs(tmp_path)
     classes = '{"donor": {"stranded": true}, "acceptor": {"stranded": true}}'
-    training = '{"steps": 4, "batch": 4, "validations": 1}'
-    run(
-        pythons["torch"],
-        repository,
-        "train_model.py",
-        *planted.arguments(),
-        *("--windows", planted.windows, "--classes", classes, "--labels", "exclusive"),
-        *("--model", '{"preset": "dilated", "channels": 4}', "--training", training),
-        *("--output-dir", tmp_path / "model"),
-    )
-    assert (tmp_path / "model" / "model.safetensors").is_file()
+    labels = ("--classes", classes, "--labels", "exclusive")
+    track = {"track": "known", "file": "sites.bed", "role": "site", "class": "column:4"}
+    run("encode_genome.py", "--genome", "toy", "--fasta", "toy.fa", "--codes", "toy/codes.npy",
+        "--contigs", "toy/contigs.tsv", "--softmask", "toy/softmask.parquet",
+        "--summary", "toy/summary.json")  # fmt: skip
+    run("extract_sites.py", "--genome", "toy", "--genome-folder", "toy", *labels,
+        "--tracks", json.dumps([track]), "--sites", "s.parquet", "--intervals", "i.parquet",
+        "--summary", "s.json")  # fmt: skip
+    run("split_genome.py", "--genome", "toy", "--genome-folder", "toy", "--settings", "split.json",
+        "--sites", "s.parquet", "--output", "split.tsv", "--summary", "split.summary")  # fmt: skip
+    data = ("--genome", "toy=toy", "--sites", "toy=s.parquet", "--intervals", "toy=i.parquet")
+    data += ("--split", "toy=split.tsv")
+    run("sample_windows.py", *data, "--resolution", "1", "--output", "w.parquet",
+        "--settings", '{"length": 1000, "windows": 20}', "--summary", "w.json")  # fmt: skip
+    run("augment_windows.py", "--windows", "w.parquet", "--stranded", "true",
+        "--output", "a.parquet", "--summary", "a.json")  # fmt: skip
+    run("train_model.py", *data, *labels, "--windows", "a.parquet", "--output-dir", "net",
+        "--model", '{"preset": "dilated", "channels": 4}', "--device", "cpu",
+        "--training", '{"steps": 4, "batch": 4, "validations": 1}')  # fmt: skip
+    run("fit_baseline.py", "--method", "pwm", *data, *labels, "--resolution", "1",
+        "--output-dir", "pwm")  # fmt: skip
+    run("calibrate_model.py", "--model", "pwm", *data, *labels, "--device", "cpu",
+        "--settings", '{"bootstrap": 100}', "--output-dir", "model")  # fmt: skip
+    scanned = ("--model", "model", "--genome-folder", "toy", "--split", "split.tsv")
+    scanned += ("--parts", "test")
+    run("scan_genome.py", *scanned, "--keep-scores", "--device", "cpu", "--output-dir", "shard")
+    run("merge_scan.py", *scanned, "--shard", "shard", "--output-dir", "scan")
+    run("audit_leakage.py", "--train", "toy=toy", "--train-split", "toy=split.tsv",
+        "--genome", "toy", "--genome-folder", "toy", "--split", "split.tsv", "--sites", "s.parquet",
+        "--output", "l.parquet", "--summary", "l.json")  # fmt: skip
+    run("evaluate_scan.py", "--genome", "toy", "--genome-folder", "toy", "--sites", "s.parquet",
+        "--intervals", "i.parquet", "--leakage", "l.parquet", "--scan", "pwm=scan",
+        "--model", "pwm=model", "--settings", '{"bootstrap": 100}',
+        "--output-dir", "evaluation")  # fmt: skip
+    # A report wants a network's history, which a baseline has not.
+    shutil.copy(tmp_path / "net" / "history.tsv", tmp_path / "model" / "history.tsv")
+    run("render_report.py", "--screen", "toy", "--settings", "{}", "--model", "model",
+        "--genome-folder", "toy=toy", "--genome-summary", "toy=toy/summary.json",
+        "--split", "toy=split.tsv", "--scan", "toy=scan", "--evaluation", "toy=evaluation",
+        "--windows-summary", "w.json", "--output", "report.html", "--figures", "figures",
+        )  # fmt: skip
+    assert run.done == set(run.environments)
+    assert "<svg" in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.parametrize("name", ["genome", "torch", "report"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import subprocess
@@ -118,6 +119,8 @@ def test_every_metric_is_there_for_every_model_and_class(metrics):
     bounded = metrics.dropna(subset=["low", "high"])
     assert (bounded["low"] <= bounded["high"]).all()
     assert set(metrics["unit"]) == {"position", "call"}
+    # Where sites have a strand, each strand is data of its own.
+    assert not metrics["metric"].str.startswith("strand_").any()
 
 
 def test_paired_differences_say_that_the_network_beats_the_baseline(output, metrics):
@@ -239,6 +242,9 @@ def test_bins_without_strand_on_another_genome(tmp_path):
     expected = average_precision_score(truth, decode_scores(codes[kept]))
     found = value(metrics, "dilated", "REB1", "average_precision", "screen")
     assert found == pytest.approx(expected, abs=1e-9)
+    # 10 of 40 called bins of each shard are called on one strand's reading alone.
+    for metric, share in (("strand_disagreement", 0.25), ("strand_difference", 0.05)):
+        assert value(metrics, "dilated", "REB1", metric, "screen") == pytest.approx(share)
     details = json.loads((tmp_path / "out" / "details.json").read_text())
     assert details["calibrated_here"] is False
     assert any("carry over from toy" in note for note in details["notes"])
@@ -351,6 +357,19 @@ def test_what_does_not_fit_is_refused(damaged, capsys, damage, message):
     assert evaluate_scan.main(arguments) == 1
     assert message in capsys.readouterr().err
     assert not output.exists()
+
+
+def test_full_disk_leaves_nothing(damaged, capsys, monkeypatch):
+    """The last file fails, when all tables are written."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(evaluate_scan, "write_json", full)
+    _, arguments, output = damaged
+    assert evaluate_scan.main(arguments) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert not list(output.iterdir())
 
 
 def test_a_baseline_in_other_blocks_is_compared_on_the_networks(scan, metrics, damaged):

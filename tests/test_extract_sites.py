@@ -376,6 +376,10 @@ BAD_TRACKS = {
     "class": ({"class": "z"}, "class 'z'; expected one of x, column:4"),
     "column": ({"class": "column:5"}, "class 'column:5'"),
     "anchor": ({"anchor": "summit"}, "needs narrowPeak"),
+    "format": ({"format": "bedd"}, "format 'bedd'; expected one of nothing, auto, bed"),
+    "strand": ({"strand": "plus"}, "strand 'plus'; expected one of nothing, +, -, ."),
+    "file": ({"file": ""}, "lacks file"),
+    "number": ({"batch": 5}, "expected a table of text"),
     "annotation": ({"format": "gtf"}, "class 'x' names no `site`"),
     "mask": ({"format": "gtf", "role": "ignore", "class": ""}, "role ignore needs BED"),
 }
@@ -385,6 +389,27 @@ BAD_TRACKS = {
 def test_bad_track_is_named(genome, capsys, kind):
     changed, message = BAD_TRACKS[kind]
     assert run(genome, PEAKS, "--tracks", track(genome, "chr1\t5\t6\n", **changed)) == 1
+    assert message in capsys.readouterr().err
+
+
+BAD_OPTIONS = {
+    "classes": ("--classes", "[]", "--classes: found []; expected a table of one class or more"),
+    "class": ("--classes", '{"x": 5}', "--classes: x is 5; expected a table of settings"),
+    "stranded": ("--classes", '{"x": {"stranded": "no"}}', "x.stranded is 'no'; expected true or"),
+    "tracks": ("--tracks", '{"track": "t"}', "--tracks: found {'track': 't'}; expected a list"),
+    "regions": ("--regions", "[5]", "regions of genome toy: found [5]; expected a list of text"),
+    "overlap": ("--regions", '["chr1:0-10", "chr1:5-20"]', "overlaps another that ends at 10"),
+    "resolution": ("--resolution", "0", "--resolution: found 0; expected at least 1"),
+    "margin": ("--ignore-margin", "-1", "--ignore-margin: found -1; expected at least 0"),
+    "intron": ("--min-intron", "0", "--min-intron: found 0; expected at least 1"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_OPTIONS)
+def test_bad_option_is_named(genome, capsys, kind):
+    option, value, message = BAD_OPTIONS[kind]
+    tracks = ("--tracks", track(genome, "chr1\t5\t6\n"))
+    assert run(genome, PEAKS, *tracks, f"{option}={value}") == 1
     assert message in capsys.readouterr().err
 
 

@@ -97,6 +97,24 @@ def test_bad_motif_file_is_named(planted, tmp_path, capsys, text, message):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ('{"k": 0}', "kmer.k is 0; expected 1 to 8"),
+        ('{"k": "x"}', "kmer.k is 'x'; expected 1 to 8"),
+        ('{"edges": []}', "kmer.edges is []; expected two or more, ascending"),
+        ('{"edges": ["a", "b"]}', "kmer.edges is ['a', 'b']; expected whole numbers"),
+        ('{"negatives": 0}', "kmer.negatives is 0; expected above 0"),
+        ('{"window": 0}', "kmer.window is 0; expected above 0"),
+        ('{"bases": "x"}', "kmer.bases is 'x'; expected a whole number"),
+    ],
+)
+def test_bad_settings_are_named(planted, tmp_path, capsys, settings, message):
+    assert run(planted, tmp_path / "out", "kmer", "--settings", settings) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_unknown_setting_is_named(planted, tmp_path, capsys):
     assert run(planted, tmp_path / "out", "kmer", "--settings", '{"kay": 3}') == 1
     assert "kmer.kay: there is no such setting" in capsys.readouterr().err

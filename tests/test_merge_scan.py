@@ -140,6 +140,30 @@ def test_histograms_scores_and_candidates_are_those_of_the_whole_scan(stranded):
     assert calls == len(expected_calls(stranded, "dilated"))
 
 
+def test_tracks_are_written_for_the_classes_asked_for(copied):
+    shards, arguments, out = copied
+    assert merge(shards, [*arguments, "--bigwigs", "acceptor"]) == 0
+    assert sorted(path.name for path in out.glob("*.bw")) == [
+        "acceptor.minus.bw",
+        "acceptor.plus.bw",
+    ]
+    assert set(pd.read_parquet(out / "candidates.parquet")["class"]) == {"donor", "acceptor"}
+
+
+def test_only_the_first_classes_get_tracks_where_there_are_many(copied, monkeypatch):
+    monkeypatch.setattr("genomesieve.settings.MOST_BIGWIGS", 1)
+    shards, arguments, out = copied
+    assert merge(shards, arguments) == 0
+    assert {path.name for path in out.glob("*.bw")} == {"donor.minus.bw", "donor.plus.bw"}
+
+
+def test_tracks_of_an_unknown_class_are_refused(copied, capsys):
+    shards, arguments, out = copied
+    assert merge(shards, [*arguments, "--bigwigs", "doner"]) == 1
+    assert "did you mean 'donor'" in capsys.readouterr().err
+    assert not out.exists()
+
+
 @pytest.mark.parametrize("shards", [1, 8])
 def test_how_the_scan_was_cut_does_not_matter(stranded, tmp_path, shards):
     other = write_synthetic_scan(tmp_path, length=LENGTH, shards=shards, shifts={"dilated": 9.0})

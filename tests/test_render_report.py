@@ -108,11 +108,14 @@ def test_every_picture_is_a_file_that_parses(full):
 def test_answer_states_what_the_tables_hold(full, tmp_path):
     text = Page(full[0]).text
     assert "The network dilated was trained to find donor and acceptor sites" in text
-    assert "20.0 kb of thaliana" in text and "1 in 1,604 strand-positions" in text
+    assert "20.0 kb of thaliana" in text and "1 in 1,604 positions is a donor site" in text
+    assert "is an acceptor site (both strands counted)" in text
+    # The pair of numbers that the report is about comes before what was called.
+    assert text.index("Do not trust AUROC here") < text.index("held out from training it makes")
     assert "it has no annotation, so these calls cannot be checked here" in text
     assert "Do not trust AUROC here" in text
     assert "A. arenosa is a relative." in text
-    assert "thaliana: Blocks <lie> on one contig." in text
+    assert "What to know of thaliana : Blocks <lie> on one contig." in text
     folder = tmp_path / "screen"
     write_screen(folder)
     promises = pd.read_csv(folder / "thaliana" / "promises.tsv", sep="\t")

@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import json
 import subprocess
 import sys
@@ -45,6 +46,8 @@ def test_windows_of_both_parts_are_written(planted, tmp_path):
         ('{"windows": 0}', "sampling.windows is 0; expected above 0"),
         ('{"sources": ["sites"]}', "sampling.sources is ['sites']; expected a table"),
         ('{"sources": {"site": 1.0}}', "sampling.sources.site: there is no such setting"),
+        ('{"length": 1000, "sources": {"sites": NaN}}', "sources.sites is nan; expected 0 or more"),
+        ('{"length": 1000, "sources": {"sites": -1, "uniform": 2}}', "sites is -1; expected 0 or"),
         ('{"sources": {"sites": "all"}}', "sampling.sources.sites is 'all'; expected a number"),
     ],
 )
@@ -61,6 +64,15 @@ def test_site_on_a_contig_that_is_not_there_is_named(planted, tmp_path, capsys):
     assert run(dataclasses.replace(planted, sites=sites), out, '{"length": 1000}') == 1
     assert "no contig 'chr9'" in capsys.readouterr().err
     assert not out.exists() or list(out.iterdir()) == []
+
+
+def test_split_beyond_its_contig_is_named(planted, tmp_path, capsys):
+    path = tmp_path / "split.tsv"
+    pd.read_csv(planted.split, sep="\t").assign(end=10**8).to_csv(path, sep="\t", index=False)
+    changed, out = dataclasses.replace(planted, split=path), tmp_path / "out"
+    assert run(changed, out, '{"length": 1000}') == 1
+    assert "chr1:0-100000000 does not lie on its contig" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_options_that_name_different_genomes_are_an_error(planted, tmp_path, capsys):
@@ -93,7 +105,8 @@ def test_decoys_do_not_look_at_held_out_sites(planted, tmp_path):
     train = (table["contig"] == "chr1") & (table["position"] < split.loc["train", "end"])
     assert 0 < train.sum() < len(table)
     held_out = table[~train]
-    many = [held_out.assign(position=held_out["position"] + shift) for shift in range(3, 30)]
+    places = ["position", "start", "end"]
+    many = [held_out.assign(**(held_out[places] + shift)) for shift in range(3, 30)]
     path = tmp_path / "sites.parquet"
     pd.concat([table[train], *many]).to_parquet(path)
     moved = dataclasses.replace(planted, sites=path)
@@ -103,6 +116,32 @@ def test_decoys_do_not_look_at_held_out_sites(planted, tmp_path):
     windows = [pd.read_parquet(tmp_path / key / "w.parquet") for key in "ab"]
     mine = [table[table["part"] == "train"].drop(columns="inclusion") for table in windows]
     pd.testing.assert_frame_equal(*mine)
+
+
+def test_decoys_avoid_what_counts_neither_way(planted, tmp_path):
+    """A training part that is ignored from end to end has no place for a decoy."""
+    settings = '{"length": 1000, "windows": 20, "sources": {"decoys": 1.0}}'
+    split = pd.read_csv(planted.split, sep="\t").set_index("part")
+    table = {"contig": ["chr1"], "start": [0], "end": [split.loc["train", "end"]]}
+    table |= {"role": ["ignore"], "class": [""], "track": ["mask"]}
+    path = tmp_path / "intervals.parquet"
+    pd.DataFrame(table).to_parquet(path)
+    masked, out = dataclasses.replace(planted, intervals=path), tmp_path / "out"
+    assert run(masked, out, settings) == 1
+    pd.DataFrame(table).assign(end=[20_000]).to_parquet(path)
+    assert run(masked, out, settings) == 0
+    windows = pd.read_parquet(out / "w.parquet").query("part == 'train'")
+    assert len(windows) == 20 and (windows["start"] + 1000 > 20_000).all()
+
+
+def test_full_disk_leaves_nothing(planted, tmp_path, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sample_windows, "write_json", full)
+    assert run(planted, tmp_path, '{"length": 1000, "windows": 20}') == 1
+    assert "No space left" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_runs_as_a_program(repository):

@@ -6,9 +6,15 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import scan_genome
+from genomesieve.architecture import resolve_architecture
+from genomesieve.bundle import Bundle, save_bundle
+from genomesieve.networks import build_network
+from genomesieve.planning import ScanPlan
 from genomesieve.scores import count_codes, decode_scores
+from genomesieve.strand_agreement import add_agreements
 
 
 def run(planted, model, folder, *extra, genome_folder=None):
@@ -82,6 +88,78 @@ def test_uncalibrated_model_is_refused(planted, trained, tmp_path, capsys):
     assert run(planted, trained, tmp_path / "out") == 1
     assert "not calibrated" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 99}, "has format 99; this genomesieve"),
+        ({"classes": ["donor"], "stranded": [True]}, "damaged or do not fit model.json"),
+        ({"architecture": {"preset": "dilatde"}}, "model.preset is 'dilatde'; expected one of"),
+        ({"stranded": [True]}, "expected one value a class"),
+    ],
+)
+def test_bundle_that_does_not_fit_is_refused(
+    planted, calibrated, tmp_path, capsys, change, message
+):
+    folder = shutil.copytree(calibrated, tmp_path / "model")
+    content = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(content | change))
+    assert run(planted, folder, tmp_path / "out") == 1
+    error = capsys.readouterr().err
+    assert message in error and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.safetensors"])
+def test_damaged_bundle_is_refused(planted, calibrated, tmp_path, capsys, name):
+    folder = shutil.copytree(calibrated, tmp_path / "model")
+    data = (folder / name).read_bytes()
+    (folder / name).write_bytes(data[: len(data) // 2])
+    assert run(planted, folder, tmp_path / "out") == 1
+    assert name in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_full_disk_leaves_nothing(planted, calibrated, tmp_path, capsys, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("genomesieve.shard_output.list_candidates", full)
+    assert run(planted, calibrated, tmp_path / "out") == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert not list((tmp_path / "out").iterdir())
+
+
+def bin_model(folder, mode):
+    """Write a calibrated motif_cnn of one unstranded class with random weights."""
+    torch.manual_seed(1)
+    architecture = resolve_architecture({"preset": "motif_cnn", "resolution": 20, "channels": 8})
+    network = build_network(architecture, 1, "independent", mode).eval()
+    calibration = {"slope": 1.0, "intercept": 0.0, "floor_code": 1, "thresholds": [{"code": 1}]}
+    bundle = Bundle("motif_cnn", network, architecture, ["x"], False, "independent", mode)
+    bundle.calibration = {"classes": {"x": calibration | {"operating": 0}}}
+    bundle.scan_plan = ScanPlan(4000, 4, "float32").to_dict()
+    save_bundle(folder, bundle)
+    return folder
+
+
+@pytest.mark.parametrize("mode", ["augment", "average"])
+def test_disagreement_of_strands_is_counted_where_sites_have_none(planted, tmp_path, mode):
+    model = bin_model(tmp_path / mode, mode)
+    counts = []
+    for shards in (1, 3):
+        found = []
+        for shard in range(1, shards + 1):
+            folder = tmp_path / f"{shard}-of-{shards}"
+            options = ("--shard", str(shard), "--shards", str(shards))
+            assert run(planted, model, folder, *options) == 0
+            found.append(json.loads((folder / "summary.json").read_text())["strand_agreement"])
+        counts.append(add_agreements(found)["x"])
+    one, many = counts
+    assert one["bins"] == many["bins"] == one["called_on_both"] > 1000
+    assert one["sum_of_differences"] == pytest.approx(many["sum_of_differences"])
+    mean = one["sum_of_differences"] / one["bins"]
+    assert mean == 0 if mode == "average" else mean > 1e-3
 
 
 def test_part_that_is_absent_is_named(planted, calibrated, tmp_path, capsys):

@@ -1,3 +1,4 @@
+import errno
 import json
 import subprocess
 import sys
@@ -93,24 +94,41 @@ def test_bad_settings_are_named(genome, capsys, settings, message):
 
 def test_part_that_guards_eat_up_is_an_error(genome, capsys):
     assert run(genome, {"contigs": LISTS}, "[]", 2500) == 1
-    assert "error:" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "guard" in error and "2500" in error
+    assert not list(genome.parent.glob("split.*"))
 
 
-def test_all_sites_in_one_part_is_an_error(genome, capsys):
+@pytest.mark.parametrize(
+    ("position", "message"),
+    [(200, "all 2 sites lie in part train; expected sites in"), (9990, "no site lies in any part")],
+)
+def test_all_sites_in_one_part_is_an_error(genome, capsys, position, message):
     path = genome.parent / "sites.parquet"
     sites = pd.DataFrame(
         {
             "contig": ["a", "a"],
-            "position": [200, 300],
-            "start": [200, 300],
-            "end": [201, 301],
+            "position": [position, position + 1],
+            "start": [position, position + 1],
+            "end": [position + 1, position + 2],
             "strand": ["+", "+"],
             "class": ["x", "x"],
         }
     )
     sites.to_parquet(path)
     assert run(genome, {"contigs": LISTS}, "[]", 10, "--sites", str(path)) == 1
-    assert "train" in capsys.readouterr().err
+    assert message in capsys.readouterr().err
+    assert not list(genome.parent.glob("split.*"))
+
+
+def test_full_disk_leaves_nothing(genome, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(split_genome, "write_json", full)
+    assert run(genome, {"contigs": LISTS}) == 1
+    assert "No space left" in capsys.readouterr().err
+    assert not list(genome.parent.glob("split.*")) and not list(genome.parent.glob(".part*"))
 
 
 def test_runs_as_a_program(repository):

@@ -28,6 +28,8 @@ def results(tmp_path):
         summary = {"genome": genome, "bases": 4_000_000, "strands": 2}
         summary["classes"] = {"donor": {"calls": calls}}
         write(folder / "scan" / genome / "summary.json", summary)
+    mine = {"genome": "home", "bases": 2_000_000, "strands": 1, "classes": {"donor": {"calls": 5}}}
+    write(folder / "scan" / "home" / "summary.json", mine)
     write_evaluation(folder / "evaluation" / "near")
     return folder
 
@@ -47,10 +49,12 @@ def write_evaluation(folder, **changes):
     pd.DataFrame([other, row]).to_csv(folder / "promises.tsv", sep="\t", index=False)
     values = [("dilated", "test", 0.81, 0.9991), ("pwm", "test", 0.21, 0.9961)]
     values += [("dilated-pwm", "test", 0.6, 0.003), ("dilated", "test:unleaked", 0.5, 0.5)]
+    values += [("dilated-kmer", "test", 0.01, 0.003)]
     rows = []
     for model, universe, precision, area in values:
         for metric, value in (("average_precision", precision), ("auroc", area)):
-            rows.append(("near", model, "donor", universe, "position", metric, value, 0, 1))
+            ends = (value - 0.05, value + 0.05)
+            rows.append(("near", model, "donor", universe, "position", metric, value, *ends))
     pd.DataFrame(rows, columns=METRICS).to_csv(folder / "metrics.tsv", sep="\t", index=False)
 
 
@@ -59,23 +63,33 @@ def test_says_what_was_trained_screened_promised_and_found(results, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines == [
         "trained   dilated (12,345 parameters, context 40 bp a side) for donor on home",
-        "screened  far (4.0 Mb, 2 strand(s)): 7 donor calls",
+        "screened  home, the genome trained on (2.0 Mb): 5 donor calls",
         "    no annotation: calls only",
-        "screened  near (4.0 Mb, 2 strand(s)): 2,100 donor calls",
+        "screened  far, not trained on (4.0 Mb, both strands): 7 donor calls",
+        "    no annotation: calls only",
+        "screened  near, not trained on (4.0 Mb, both strands): 2,100 donor calls",
         "    donor: precision promised 0.780 (0.700-0.850; target 0.75 reached), found 0.801 "
         "(inside the interval), recall 0.660",
         "      average precision / AUROC: dilated 0.810 / 0.9991, pwm 0.210 / 0.9961",
+        "      dilated beats pwm (+0.600, 95 % +0.550 to +0.650); does not differ clearly from "
+        "kmer (+0.010, 95 % -0.040 to +0.060)",
         f"report    {results / 'report.html'}",
     ]
 
 
 def test_broken_promises_are_said(results, capsys):
-    write_evaluation(results / "evaluation" / "near", within=False, reached=False)
+    write_evaluation(results / "evaluation" / "near", within=False, reached=False, observed=0.601)
     (results.parent / "report.zip").touch()
     assert summarise_run.main(["--results", str(results)]) == 0
     text = capsys.readouterr().out
-    assert "OUTSIDE the interval" in text and "target 0.75 NOT REACHED" in text
+    assert "found 0.601 (BELOW the interval)" in text and "target 0.75 NOT REACHED" in text
     assert text.endswith(f"(and {results.parent / 'report.zip'})\n")
+
+
+def test_better_than_promised_is_said_too(results, capsys):
+    write_evaluation(results / "evaluation" / "near", within=False, observed=0.95)
+    assert summarise_run.main(["--results", str(results)]) == 0
+    assert "found 0.950 (ABOVE the interval)" in capsys.readouterr().out
 
 
 def test_no_calls_are_no_precision(results, capsys):
@@ -83,6 +97,31 @@ def test_no_calls_are_no_precision(results, capsys):
     assert summarise_run.main(["--results", str(results)]) == 0
     text = capsys.readouterr().out
     assert "but there are no calls" in text and "nan" not in text
+
+
+def test_genomes_follow_the_configuration(results, capsys):
+    config = results.parent / "config.yaml"
+    config.write_text("screens: {splice: {scan_genomes: [near, home, far]}}")
+    assert summarise_run.main(["--results", str(results), "--config", str(config)]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("screened")]
+    assert [line.split()[1] for line in lines] == ["near,", "home,", "far,"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "does not exist"),
+        ("screens: {other: {}}", "for screen splice ('splice')"),
+        ("a: [", "expected the node content"),
+    ],
+)
+def test_configuration_that_does_not_fit_is_named(results, capsys, text, message):
+    config = results.parent / "config.yaml"
+    if text is not None:
+        config.write_text(text)
+    assert summarise_run.main(["--results", str(results), "--config", str(config)]) == 1
+    error = capsys.readouterr().err
+    assert "config.yaml" in error and message in error
 
 
 def test_unfinished_run_is_named(tmp_path, capsys):

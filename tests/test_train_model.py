@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import subprocess
 import sys
@@ -92,10 +93,51 @@ def test_cuda_that_is_absent_is_an_error(planted, tmp_path, capsys):
         ("--model", '{"preset": "dilated", "kernal": 3}', "did you mean 'kernel'"),
         ("--training", '{"step": 3}', "did you mean 'steps'"),
         ("--training", '{"steps": 0}', "expected above 0"),
+        ("--training", '{"warmup": 2}', "training.warmup is 2.0; expected a share"),
+        ("--training", '{"learning_rate": "x"}', "training.learning_rate is 'x'; expected a numb"),
+        ("--model", "[]", "model is []; expected a table with a preset"),
+        ("--model", '{"preset": "pwm"}', "model.preset is 'pwm'; expected one of dilated, motif_"),
+        ("--model", '{"preset": "dilated", "dropout": 2}', "model.dropout is 2.0"),
+        ("--classes", '{"ctcf": {"stranded": true}}', "toy holds no site of class ctcf"),
+        ("--classes", "{}", "expected a table of one class or more"),
+        ("--threads", "0", "--threads: found 0; expected at least 1"),
     ],
 )
 def test_bad_input_is_named(planted, tmp_path, capsys, option, value, expected):
     assert expected in bad_input(planted, tmp_path, capsys, **{option: value})
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "expected"),
+    [
+        ("contig", "chr9", "genome toy has no contig 'chr9'"),
+        ("position", 10**8, "with position 100000000 does not lie on its contig"),
+        ("start", -5, "expected 0 <= start < end <= 120000"),
+        ("strand", ".", "has strand '.'; expected + or -"),
+    ],
+)
+def test_sites_that_cannot_be_are_named(planted, tmp_path, capsys, column, value, expected):
+    sites = pd.read_parquet(planted.sites)
+    sites.loc[0, column] = value
+    sites.to_parquet(tmp_path / "sites.parquet")
+    changed = dataclasses.replace(planted, sites=tmp_path / "sites.parquet")
+    assert expected in bad_input(changed, tmp_path, capsys)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda split: split[split["part"] != "train"], "have no part train"),
+        (lambda split: split.assign(end=10**8), "does not lie on its contig"),
+        (lambda split: split.assign(start="x"), "start and end must be whole numbers"),
+        (lambda split: split.assign(part="tset"), "unknown part 'tset'"),
+    ],
+)
+def test_split_that_cannot_be_is_named(planted, tmp_path, capsys, change, expected):
+    path = tmp_path / "split.tsv"
+    change(pd.read_csv(planted.split, sep="\t")).to_csv(path, sep="\t", index=False)
+    changed = dataclasses.replace(planted, split=path)
+    assert expected in bad_input(changed, tmp_path, capsys)
 
 
 def test_mixed_strandedness_is_an_error(planted, tmp_path, capsys):

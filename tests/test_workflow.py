@@ -271,6 +271,12 @@ def test_binding_recipe_runs_on_yeast(repository, shared_data, tmp_path):
     for factor in screen["classes"]:
         assert (results / f"scan/yeast/{factor}.both.bw").is_file()
         assert values[factor, "average_precision"] > values[factor, "prevalence"]
+        # Trained on both strands, the network is not forced to agree with itself.
+        assert 0 <= values[factor, "strand_difference"] < 2
+    baseline = metrics[(metrics["model"] == "kmer") & (metrics["universe"] == "test")]
+    differences = baseline.loc[baseline["metric"] == "strand_difference", "value"]
+    assert len(differences) == len(screen["classes"])
+    assert "strand disagreement" in (results / "report.html").read_text()
 
 
 def test_misspelt_key_stops_with_the_right_one(repository, tmp_path):

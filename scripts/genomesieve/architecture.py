@@ -301,7 +301,7 @@ PRESETS: dict[str, tuple[type, dict]] = {
 }
 """Kind of settings and their defaults, by the name that a configuration gives."""
 NETWORKS = tuple(name for name, (kind, _) in PRESETS.items() if kind is NetworkSettings)
-"""Presets that are trained."""
+"""Presets that are trained; the others are fitted as baselines."""
 
 
 @dataclass(frozen=True)
@@ -356,8 +356,10 @@ def resolve_architecture(model: Mapping) -> Architecture:
     InputError
         If the preset or a setting is unknown, of the wrong type or out of range.
     """
+    if not isinstance(model, Mapping):
+        raise InputError(f"model is {model!r}; expected a table with a preset")
     preset = model.get("preset")
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise InputError(f"model.preset is {preset!r}; expected one of {', '.join(PRESETS)}")
     kind, own = PRESETS[preset]
     defaults = {item.name: item.default for item in fields(kind)} | own
@@ -366,6 +368,15 @@ def resolve_architecture(model: Mapping) -> Architecture:
     if kind is NetworkSettings:
         _refuse_unused(model, settings)
     return Architecture(settings)
+
+
+def resolve_network(model: Mapping) -> Architecture:
+    """As `resolve_architecture`, but only for what `train_model` trains: no baseline."""
+    if isinstance(model, Mapping) and model.get("preset") not in NETWORKS:
+        raise InputError(
+            f"model.preset is {model.get('preset')!r}; expected one of {', '.join(NETWORKS)}"
+        )
+    return resolve_architecture(model)
 
 
 def _refuse_unused(model: Mapping, settings: NetworkSettings) -> None:

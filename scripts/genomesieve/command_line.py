@@ -13,6 +13,9 @@ from genomesieve.errors import InputError
 
 logger = logging.getLogger("genomesieve")
 
+_LEAST = {"resolution": 1, "threads": 1, "seed": 0, "ignore_margin": 0, "min_intron": 1, "guard": 0}
+"""Least value of options that several scripts share."""
+
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Keep the layout of descriptions and show defaults."""
@@ -59,8 +62,8 @@ class NamedPaths(argparse.Action):
 
 
 def comma_list(text: str) -> tuple[str, ...]:
-    """Read names with commas between them (argparse `type`)."""
-    return tuple(name.strip() for name in text.split(","))
+    """Read names with commas between them, none for empty text (argparse `type`)."""
+    return tuple(name.strip() for name in text.split(",")) if text.strip() else ()
 
 
 def require_same_names(first: str, second: str, arguments: argparse.Namespace) -> None:
@@ -82,6 +85,28 @@ def require_same_names(first: str, second: str, arguments: argparse.Namespace) -
         )
 
 
+def _check_numbers(arguments: argparse.Namespace) -> None:
+    """Raise InputError for a number that is too small for what its option means everywhere."""
+    for name, least in _LEAST.items():
+        value = getattr(arguments, name, least)
+        if value < least:
+            option = name.replace("_", "-")
+            raise InputError(f"--{option}: found {value}; expected at least {least}")
+
+
+def _check_classes(classes: object) -> None:
+    """Raise InputError unless classes are tables of settings by name."""
+    if not isinstance(classes, dict) or not classes:
+        raise InputError(f"--classes: found {classes!r}; expected a table of one class or more")
+    for name, item in classes.items():
+        if not isinstance(item, dict):
+            raise InputError(f"--classes: {name} is {item!r}; expected a table of settings")
+        if not isinstance(item.get("stranded", False), bool):
+            raise InputError(
+                f"--classes: {name}.stranded is {item['stranded']!r}; expected true or false"
+            )
+
+
 def run_script(work: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:
     """Run a script's work and turn an InputError into one line on stderr and exit code 1.
 
@@ -100,6 +125,9 @@ def run_script(work: Callable[[argparse.Namespace], None], arguments: argparse.N
         level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s", force=True
     )
     try:
+        _check_numbers(arguments)
+        if "classes" in arguments:
+            _check_classes(arguments.classes)
         work(arguments)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
 
-from genomesieve.architecture import Architecture, resolve_architecture
+from genomesieve.architecture import Architecture, resolve_network
 from genomesieve.errors import InputError
 from genomesieve.files import existing_file
+from genomesieve.settings import bigwig_classes
 
 COLUMN_CLASS = "column:"
 
@@ -96,7 +97,12 @@ class Screen:
     def bigwigs(self) -> list[str]:
         """File names of the tracks that a scan writes: `{class}.{plus|minus|both}.bw`."""
         strands = ("plus", "minus") if self.stranded else ("both",)
-        return [f"{name}.{strand}.bw" for name in self.settings["classes"] for strand in strands]
+        return [f"{name}.{strand}.bw" for name in self.bigwig_classes for strand in strands]
+
+    @property
+    def bigwig_classes(self) -> list[str]:
+        """Classes that get tracks."""
+        return bigwig_classes(list(self.settings["classes"]), self.settings["scan"]["bigwigs"])
 
     def scan_parts(self, genome: str) -> list[str]:
         """Return the parts of a genome's split that are scanned."""
@@ -345,7 +351,7 @@ def _screen(name: str, settings: dict, genomes: Mapping[str, Genome], tracks: li
                     f"{where}.{key} names genome {genome!r}; {_nearest(genome, genomes)}"
                 )
     try:
-        architecture = resolve_architecture(settings["model"])
+        architecture = resolve_network(settings["model"])
     except InputError as error:
         raise InputError(f"{where}.{error}") from None
     chosen = {genome: _tracks_of(genome, settings, tracks) for genome in used}
@@ -386,7 +392,11 @@ def _has_sites(genome: Genome, tracks: list[dict], settings: dict) -> bool:
 
 
 def _check_classes(screen: Screen, where: str) -> None:
-    """Raise InputError where classes with and without a strand are mixed."""
+    """Raise InputError where classes are mixed that cannot be, or tracks of others asked for."""
+    try:
+        bigwig_classes(list(screen.settings["classes"]), screen.settings["scan"]["bigwigs"])
+    except InputError as error:
+        raise InputError(f"{where}.scan.{error}") from None
     kinds = {item["stranded"] for item in screen.settings["classes"].values()}
     if len(kinds) > 1:
         raise InputError(

@@ -27,6 +27,9 @@ RELIABILITY_EDGES = np.arange(-12.0, 9.0)
 MIDDLE_RECALL = 0.5
 """Where false positives per megabase and enrichment are read."""
 
+_NO_SHARES = ("brier_skill", "enrichment", "false_positives_per_mb")
+"""Metrics that are not between 0 and 1."""
+
 _NO_INTERVAL = Interval(float("nan"), float("nan"))
 
 
@@ -106,7 +109,11 @@ def evaluate_positions(
         positives, negatives, probability_of(used, calibration)
     )
     threshold = operating_threshold(calibration)["code"]
+    exact = values | {
+        "precision_recall": metrics.precision_at_recall(positives, negatives, CURVE_RECALLS)
+    }
     draws = _draw(blocks, weights, calibration, megabases, precisions, threshold)
+    draws = _about(exact, draws, blocks, calibration, megabases, precisions, threshold)
     rates = metrics.rates_at_code(positives, negatives, used, threshold)
     return PositionResult(
         values=values,
@@ -168,6 +175,26 @@ def _draw(
         metrics.rates_at_code(p, n, blocks.codes, threshold), axis=-1
     )
     return resample_histograms(weights, blocks.positives, blocks.negatives, statistics)
+
+
+def _about(
+    exact: dict, draws: dict[str, np.ndarray], blocks: BlockCounts, *settings: object
+) -> dict[str, np.ndarray]:
+    """Move bootstrapped metrics to where exact scores put them.
+
+    Blocks pool low scores, which are then ties: that shifts a metric of all bins, and of every
+    repeat with them. The shift, known from all bins, is taken off; shares stay within 0 and 1.
+    """
+    pooled = _draw(blocks, np.ones((1, len(blocks.positives))), *settings)
+    moved = {}
+    for name, drawn in draws.items():
+        moved[name] = drawn
+        if name in exact:
+            shift = np.nan_to_num(exact[name] - pooled[name][0])
+            moved[name] = drawn + shift
+            if name not in _NO_SHARES:
+                moved[name] = np.clip(moved[name], 0, 1)
+    return moved
 
 
 def compare_positions(

@@ -19,7 +19,7 @@ from genomesieve.figures import (
     put_legend_below,
 )
 from genomesieve.report_data import GenomeResults, Screen, estimate, promises_of
-from genomesieve.report_numbers import count, decimal, one_in
+from genomesieve.report_numbers import count, decimal, one_in, percent
 
 MOST_PANELS = 24
 """Pictures stop here; the tables go on."""
@@ -122,7 +122,7 @@ def draw_promises(axes: Axes, screen: Screen, genome: GenomeResults, name: str) 
     labels = []
     for place, row in enumerate(rows.to_dict("records")):
         first = place == 0
-        labels.append(f"{row['precision_target']:.0%}\n{count(row['calls'])} calls")
+        labels.append(f"{percent(row['precision_target'])}\n{count(row['calls'])} calls")
         axes.plot(
             [place - 0.38, place + 0.38],
             [row["precision_target"]] * 2,
@@ -142,10 +142,12 @@ def draw_promises(axes: Axes, screen: Screen, genome: GenomeResults, name: str) 
         )  # fmt: skip
     axes.set_xticks(range(len(labels)), labels)
     axes.set(xlim=(-0.6, max(len(labels), 1) - 0.4), ylabel="precision of merged calls")
+    axes.set_xlabel("precision asked for")
     low = rows[["low", "observed_low", "observed", "precision_target"]].min().min()
     axes.set_ylim(max(0, min(0.5, (low if np.isfinite(low) else 0.5) - 0.05)), 1.02)
     axes.grid(visible=False, axis="x")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=1)
+    lines = max((text.count("\n") for text in labels), default=0)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2 - 0.06 * lines), ncols=1)
 
 
 def _draw_interval(axes, x, value, low, high, color, marker, label, filled) -> None:
@@ -171,7 +173,7 @@ def draw_prevalence(axes: Axes, screen: Screen, genome: GenomeResults, name: str
             value = precision_at(points, prevalence * factor)
             axes.plot(
                 prevalence * factor, value, marker=marker, color=BLACK, linestyle="",
-                label=f"{text}: {decimal(value, 2)}", zorder=4,
+                label=f"{text}: {percent(value)}", zorder=4,
             )  # fmt: skip
     axes.set_xscale("log")
     axes.set_ylim(-0.01, 1.02)

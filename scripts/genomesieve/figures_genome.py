@@ -193,9 +193,12 @@ def draw_logo(axes: Axes, windows: np.ndarray, genome: GenomeResults) -> None:
         axes.spines[["left", "bottom"]].set_visible(True)
     else:
         words = "no base stands out" if len(windows) else "none"
-        axes.text(0, 1, words, ha="center", va="center")
+        axes.text(0.5, 0.5, words, ha="center", va="center", transform=axes.transAxes)
     axes.axvspan(-0.5, 0.5, color=YELLOW, alpha=0.25, zorder=0, linewidth=0)
-    axes.set(xlim=(-FLANK - 0.6, FLANK + 0.6), ylim=(0, np.log2(alphabet.size)), ylabel="bits")
+    # Weak patterns, as around wide bins, are drawn on a finer scale than 0 to 2 bits.
+    highest = bits.sum(1).max(initial=0)
+    top = next((limit for limit in (0.2, 0.5, 1) if highest < limit), np.log2(alphabet.size))
+    axes.set(xlim=(-FLANK - 0.6, FLANK + 0.6), ylim=(0, top), ylabel="bits")
     axes.set_xticks(range(-FLANK, FLANK + 1, 5))
     axes.grid(visible=False)
 
@@ -220,7 +223,7 @@ def draw_loss(axes: Axes, network: ModelFacts) -> None:
         if column not in network.history.columns:
             continue
         rows = network.history.dropna(subset=[column])
-        marker = "" if number == 0 else "o"
+        marker = "o" if number or len(rows) < 30 else ""
         axes.plot(
             rows["step"], rows[column], label=label, marker=marker, markersize=4, **LINES[number]
         )

@@ -166,3 +166,32 @@ def contig_rows(contigs: pd.DataFrame, names: Iterable[str], genome: str) -> np.
     if (rows < 0).any():
         contig_index(contigs, names[int(np.argmax(rows < 0))], genome)
     return rows.astype(np.int64)
+
+
+def check_intervals(contigs: pd.DataFrame, table: pd.DataFrame, genome: str, what: str) -> None:
+    """Raise InputError for the first interval that does not lie on a contig of the genome.
+
+    Parameters
+    ----------
+    contigs : pandas.DataFrame
+        The genome's contig table.
+    table : pandas.DataFrame
+        Columns contig and start, end (0-based half-open), or position, or all of them.
+    genome, what : str
+        Name of the genome and what an interval is, for the message.
+    """
+    rows = contig_rows(contigs, table["contig"], genome)
+    length = contigs["length"].to_numpy(np.int64)[rows]
+    if "start" in table:
+        start, end = (table[name].to_numpy(np.int64) for name in ("start", "end"))
+    else:
+        start, end = table["position"].to_numpy(np.int64), table["position"].to_numpy(np.int64) + 1
+    position = table.get("position", table.get("start")).to_numpy(np.int64)
+    wrong = (start < 0) | (end > length) | (position < start) | (position >= end) | (start >= end)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        at = f" with position {position[row]}" if "position" in table else ""
+        raise InputError(
+            f"genome {genome}: {what} {table['contig'].iloc[row]}:{start[row]}-{end[row]}{at} does "
+            f"not lie on its contig; expected 0 <= start < end <= {length[row]}"
+        )

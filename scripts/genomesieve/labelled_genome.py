@@ -10,7 +10,7 @@ import pandas as pd
 
 from genomesieve.errors import InputError
 from genomesieve.files import read_table
-from genomesieve.genome import EncodedGenome, contig_rows
+from genomesieve.genome import EncodedGenome, check_intervals, contig_rows
 from genomesieve.splitting import read_split
 
 SITE_COLUMNS = ("contig", "position", "start", "end", "strand", "class")
@@ -48,8 +48,8 @@ class LabelledGenome:
         self.classes = classes
         self.stranded = stranded
         offsets = dict(zip(genome.contigs["contig"], genome.contigs["offset"]))
-        for table in (sites, intervals):
-            contig_rows(genome.contigs, table["contig"].unique(), genome.name)
+        check_intervals(genome.contigs, sites, genome.name, "site")
+        check_intervals(genome.contigs, intervals, genome.name, "interval")
         self._sites, self._ignored = {}, {}
         site_extents = _global_extents(sites, offsets, ignore_margin)
         positions = sites["contig"].map(offsets).to_numpy(np.int64) + sites["position"].to_numpy()
@@ -57,6 +57,12 @@ class LabelledGenome:
         hidden_extents = _global_extents(hidden, offsets, 0)
         hidden_class = hidden["class"].fillna("").to_numpy(str)
         strand = sites["strand"].to_numpy(str)
+        if stranded and not np.isin(strand, STRANDS).all():
+            row = int(np.argmin(np.isin(strand, STRANDS)))
+            raise InputError(
+                f"genome {genome.name}: site {sites['contig'].iloc[row]}:"
+                f"{sites['position'].iloc[row]} has strand {str(strand[row])!r}; expected + or -"
+            )
         for row, name in enumerate(classes):
             hides = np.isin(hidden_class, ["", name])
             of_class = sites["class"].to_numpy(str) == name
@@ -69,7 +75,9 @@ class LabelledGenome:
                     *np.concatenate([site_extents[:, wide], hidden_extents[:, hides]], axis=1)
                 )
 
-    def site_bins(self, row: int, side: int, starts: np.ndarray, length: int, bin_bp: int):
+    def site_bins(
+        self, row: int, side: int, starts: np.ndarray, length: int, bin_bp: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return (window, bin) index arrays of the bins that hold a site's base.
 
         Parameters
@@ -86,7 +94,9 @@ class LabelledGenome:
         window, inside = _spread(first, last)
         return window, (positions[inside] - starts[window]) // bin_bp
 
-    def ignored_bins(self, row: int, side: int, starts: np.ndarray, length: int, bin_bp: int):
+    def ignored_bins(
+        self, row: int, side: int, starts: np.ndarray, length: int, bin_bp: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return (window, bin) index arrays of the bins that ignored intervals overlap."""
         low, high = self._ignored[row, side]
         first = np.searchsorted(high, starts, "right")
@@ -120,6 +130,7 @@ class LabelledGenome:
         """
         contigs = self.genome.contigs
         positives, bins = np.zeros(len(self.classes)), 0
+        check_intervals(contigs, intervals, self.genome.name, "part of the split")
         rows = contig_rows(contigs, intervals["contig"], self.genome.name)
         offsets = contigs["offset"].to_numpy()[rows]
         for offset, start, end in zip(offsets, intervals["start"], intervals["end"]):
@@ -128,6 +139,46 @@ class LabelledGenome:
                 first, last = np.searchsorted(where, [offset + start, offset + end])
                 positives[row] += len(np.unique((where[first:last] - offset) // bin_bp))
         return positives, bins
+
+
+def part_prevalence(
+    genomes: Mapping[str, LabelledGenome], splits: Mapping[str, pd.DataFrame], resolution: int
+) -> np.ndarray:
+    """Count the share of training bins that hold a site, per class (both strands pooled).
+
+    Parameters
+    ----------
+    genomes : mapping of str to LabelledGenome
+    splits : mapping of str to pandas.DataFrame
+        Columns contig, start, end, part of every genome.
+    resolution : int
+        Bases a bin.
+
+    Returns
+    -------
+    numpy.ndarray, shape=(classes,)
+
+    Raises
+    ------
+    InputError
+        If the training parts hold no bin, or no site of a class.
+    """
+    names = next(iter(genomes.values())).classes
+    positives, bins = np.zeros(len(names)), 0
+    for name, labelled in genomes.items():
+        rows = splits[name][splits[name]["part"] == "train"]
+        found, total = labelled.count_site_bins(rows, resolution)
+        positives, bins = positives + found, bins + total
+    listed = ", ".join(genomes)
+    if not bins:
+        raise InputError(f"the splits of {listed} have no part train; expected one to learn from")
+    for kind, found in zip(names, positives):
+        if not found:
+            raise InputError(
+                f"the training part of {listed} holds no site of class {kind}; expected some to "
+                "learn from"
+            )
+    return positives / bins
 
 
 def read_splits(paths: Mapping[str, Path]) -> dict[str, pd.DataFrame]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from genomesieve.genome import contig_rows
+from genomesieve.genome import check_intervals, contig_rows
 
 SMALLEST_BLOCK = 100_000
 BLOCK_CONTEXTS = 10
@@ -122,6 +122,7 @@ def make_layout(
     ScanLayout
     """
     chosen = split[split["part"].isin(parts)]
+    check_intervals(contigs, chosen, genome, "part of the split")
     start = -(-chosen["start"].to_numpy(np.int64) // resolution) * resolution
     end = chosen["end"].to_numpy(np.int64) // resolution * resolution
     intervals = pd.DataFrame(

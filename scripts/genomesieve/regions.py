@@ -39,7 +39,8 @@ def parse_regions(
     InputError
         If a region cannot be read, lies outside its contig, or overlaps another.
     """
-    texts = list(texts)
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise InputError(f"{source}: found {texts!r}; expected a list of text")
     if not texts:
         rows = [(name, 0, length) for name, length in zip(contigs["contig"], contigs["length"])]
         return pd.DataFrame(rows, columns=["contig", "start", "end"])

@@ -34,6 +34,10 @@ GLOSSARY = {
     "probability, fdr": "In calls.bed.gz: the chance that this very call is right, and the share "
     "of wrong calls among all that score at least as high - at the prevalence of the calibration "
     "genome.",
+    "strand disagreement": "Where sites have no strand: the share of predictions that are called "
+    "on one reading of the sequence (as it is, or reverse complemented) and not on the other, of "
+    "those called on either. Measured on a sample of the scan; – where each strand has sites of "
+    "its own.",
     "leaked site": "A site of which at least half of the 21-letter words within 100 bp also occur "
     "in training sequence, on either strand.",
 }

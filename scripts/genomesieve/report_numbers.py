@@ -38,7 +38,7 @@ def count(number: float) -> str:
 
 def decimal(number: float, digits: int = 3) -> str:
     """Write a number with fixed decimals."""
-    return f"{number:.{digits}f}" if math.isfinite(number) else ABSENT
+    return f"{number:.{digits}f}".replace("-", "−") if math.isfinite(number) else ABSENT
 
 
 def percent(share: float, digits: int = 0) -> str:
@@ -63,11 +63,16 @@ def megabases(bases: float) -> str:
     return f"{bases:.0f} bp"
 
 
+def _between(low: str, high: str) -> str:
+    """Write a range; a dash beside a minus sign would be misread."""
+    return f"{low} to {high}" if "−" in low + high else f"{low}–{high}"
+
+
 def with_interval(estimate: Estimate, digits: int = 3) -> str:
     """Write a value and its interval as `0.612 (0.581–0.640)`."""
     text = decimal(estimate.value, digits)
     if estimate.bounded:
-        text += f" ({decimal(estimate.low, digits)}–{decimal(estimate.high, digits)})"
+        text += f" ({_between(decimal(estimate.low, digits), decimal(estimate.high, digits))})"
     return text
 
 

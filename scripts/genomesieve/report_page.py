@@ -50,7 +50,7 @@ class DrawnPicture:
 
 @dataclass(frozen=True)
 class Item:
-    """One thing in a section: text, heading, picture, table, fold, code or terms."""
+    """One thing in a section: text, list, heading, picture, table, fold, code or terms."""
 
     kind: str
     content: object
@@ -176,11 +176,12 @@ def _curves(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
 
 def _promises(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
     """Return the section on promised and found precision."""
-    notes = [
-        _text("<b>{}:</b> {}", genome.name, note)
-        for genome in screen.evaluated
-        for note in genome.evaluation.details.get("notes", [])
-    ]
+    notes = []
+    for genome in screen.evaluated:
+        remarks = genome.evaluation.details.get("notes", [])
+        if remarks:
+            notes.append(_text("What to know of <b>{}</b>:", genome.name))
+            notes.append(Item("list", remarks))
     return Section(
         "promises",
         "Promised against found precision",
@@ -209,10 +210,12 @@ def _expected(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
         "Expected right and wrong calls",
         [
             _text(
-                "At the operating point: in everything that was scanned, and in all contigs of the "
-                "genome if they are like what was scanned."
+                "At the operating point, in everything that was scanned: what the promise lets "
+                "expect of the calls, and what the annotation confirms."
             ),
             _table(tables.expected_table(screen)),
+            _text("In all contigs of each genome, if they are like what was scanned:"),
+            _table(tables.whole_genome_table(screen)),
             Item("heading", "Precision against prevalence"),
             _text(
                 "The same share of sites found and the same false positive rate give another "

@@ -153,7 +153,7 @@ def _reached(row: dict) -> str:
 
 
 def expected_table(screen: Screen) -> Table:
-    """List the expected right and wrong calls on every scanned genome."""
+    """List the expected right and wrong calls in what was scanned of every genome."""
     rows = []
     for genome in screen.scanned:
         for name in screen.classes:
@@ -161,15 +161,27 @@ def expected_table(screen: Screen) -> Table:
             true, false = expectation_words(expected_calls(screen, genome, name))
             promise = operating_promise(genome, screen.network, name)
             found = count(promise["true_calls"]) if promise is not None else "no annotation"
-            whole = expectation_words(expected_in_whole_genome(screen, genome, name))
             rows.append(
                 [genome.name, name, megabases(genome.scanned_bases), count(calls), true, false,
-                 found, megabases(genome.whole_bases), *whole]
+                 found]
             )  # fmt: skip
     return Table(
         ["genome", "class", "scanned", "calls", "expected right (95 % interval)",
-         "expected wrong (95 % interval)", "found in the annotation", "whole genome",
-         "right calls in it", "wrong calls in it"],
+         "expected wrong (95 % interval)", "found in the annotation"],
+        rows, 2,
+    )  # fmt: skip
+
+
+def whole_genome_table(screen: Screen) -> Table:
+    """List the expected right and wrong calls if a whole genome is like what was scanned of it."""
+    rows = []
+    for genome in screen.scanned:
+        for name in screen.classes:
+            words = expectation_words(expected_in_whole_genome(screen, genome, name))
+            rows.append([genome.name, name, megabases(genome.whole_bases), *words])
+    return Table(
+        ["genome", "class", "all contigs", "expected right (95 % interval)",
+         "expected wrong (95 % interval)"],
         rows, 2,
     )  # fmt: skip
 
@@ -260,7 +272,7 @@ def split_table(screen: Screen) -> Table:
         lengths = [genome.bases(part) for part in parts]
         cells = [megabases(length) if length else ABSENT for length in lengths]
         rows.append([genome.name, *cells, megabases(_between(genome))])
-    return Table(["genome", *parts, "between parts"], rows)
+    return Table(["genome", *parts, "unused or guard, between parts"], rows)
 
 
 def _between(genome: GenomeResults) -> int:

@@ -9,7 +9,7 @@ STYLE = """
 html { scroll-behavior: smooth; -webkit-text-size-adjust: 100%; }
 body { margin: 0; color: var(--ink); background: var(--page);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
-main, header, nav, footer { max-width: 1080px; margin: 0 auto; padding: 0 16px; }
+main, header, nav, footer { max-width: 1140px; margin: 0 auto; padding: 0 16px; }
 header { padding-top: 24px; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0; overflow-wrap: anywhere; }
 h2 { font-size: 1.25rem; margin: 44px 0 8px; padding-top: 12px; border-top: 1px solid var(--line); }
@@ -37,7 +37,7 @@ a { color: var(--accent); }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px; margin: 10px 0; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem;
   font-variant-numeric: tabular-nums; }
-th, td { padding: 5px 10px; text-align: right; border-bottom: 1px solid var(--line);
+th, td { padding: 5px 9px; text-align: right; border-bottom: 1px solid var(--line);
   vertical-align: top; }
 td { white-space: nowrap; }
 td.text { white-space: normal; }
@@ -128,6 +128,12 @@ network {{ screen.network.name }} · genomes
 {%- for item in section["items"] %}
 {%- if item.kind == "text" %}
 <p>{{ item.content }}</p>
+{%- elif item.kind == "list" %}
+<ul>
+{%- for point in item.content %}
+<li>{{ point }}</li>
+{%- endfor %}
+</ul>
 {%- elif item.kind == "heading" %}
 <h3>{{ item.content }}</h3>
 {%- elif item.kind == "picture" %}

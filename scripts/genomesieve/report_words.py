@@ -34,7 +34,8 @@ MOST_CLASSES = 3
 
 def answer(screen: Screen) -> list[Markup]:
     """Return the sentences that a reader should take away if nothing else."""
-    sentences = [training_sentence(screen)]
+    contrast = contrast_sentence(screen)
+    sentences = [training_sentence(screen)] + ([contrast] if contrast else [])
     held_out = [genome for genome in screen.scanned if genome.held_out]
     screened = [genome for genome in screen.scanned if not genome.held_out]
     if held_out:
@@ -45,36 +46,37 @@ def answer(screen: Screen) -> list[Markup]:
         sentences.append(
             Markup("<br>").join(screened_sentence(screen, genome) for genome in screened)
         )
-    contrast = contrast_sentence(screen)
-    return sentences + ([contrast] if contrast else [])
+    return sentences
 
 
 def training_sentence(screen: Screen) -> Markup:
     """Say what was trained on what, and how rare the sites are."""
     trained = [genome for genome in screen.genomes if genome.bases("train")]
     places = listed([f"{megabases(g.bases('train'))} of {g.name}" for g in trained])
-    rates = [
-        (name, screen.network.calibration[name].get("prevalence", float("nan")))
-        for name in screen.classes
-        if name in screen.network.calibration
-    ]
-    unit = "strand-position" if screen.strands == 2 else "position"
-    if screen.resolution > 1:
-        unit = f"bin of {screen.resolution} bp"
+    known = screen.network.facts.get("training", {}).get("prevalence", {})
+    rates = [(name, known[name]) for name in screen.classes if name in known]
+    unit = "positions" if screen.resolution == 1 else f"bins of {screen.resolution} bp"
+    each = " (both strands counted)" if screen.strands == 2 else ""
     text = Markup("The network <b>{}</b> was trained to find <b>{}</b> sites").format(
         screen.network.name, listed(screen.classes)
     )
     if places:
         text += Markup(" on <b>{}</b>").format(places)
     if rates and len(rates) <= MOST_CLASSES:
-        clauses = [f"{one_in(rate)} {unit}s is a {name} site" for name, rate in rates]
-        text += Markup(", where {}").format(listed(clauses))
+        verb = "is" if screen.resolution == 1 else "holds"
+        clauses = [f"{one_in(rate)} {unit} {verb} {article(name)} site" for name, rate in rates]
+        text += Markup(", where {}{}").format(listed(clauses), each)
     elif rates:
         values = [rate for _, rate in rates]
-        text += Markup(", where between {} and {} {}s carry a site of a class").format(
-            one_in(min(values)), one_in(max(values)), unit
+        text += Markup(", where between {} and {} {} hold a site of a class{}").format(
+            one_in(min(values)), one_in(max(values)), unit, each
         )
     return text + Markup(".")
+
+
+def article(name: str) -> str:
+    """Put `a` or `an` before a class's name."""
+    return f"{'an' if name[:1].lower() in set('aeiou') else 'a'} {name}"
 
 
 def held_out_sentence(screen: Screen, genome: GenomeResults) -> Markup:
@@ -159,7 +161,9 @@ def _summary_clause(screen: Screen, genome: GenomeResults) -> Markup:
         kept, len(checked)
     )
     if unreached:
-        text += Markup(", and the precision asked for was not reached for {}").format(unreached)
+        text += Markup(", and the precision asked for was not reached for {} of the {}").format(
+            unreached, len(promises)
+        )
     return text
 
 
@@ -187,10 +191,14 @@ def contrast_sentence(screen: Screen) -> Markup | None:
 
 
 def _range(values: list[float]) -> str:
-    """Write the smallest and the largest of some values."""
-    low, high = decimal(np.nanmin(values), 2), decimal(np.nanmax(values), 2)
-    if low == high:
-        low, high = decimal(np.nanmin(values)), decimal(np.nanmax(values))
+    """Write the smallest and the largest of some values; small ones keep a digit that is not 0."""
+    least, most = np.nanmin(values), np.nanmax(values)
+    for digits in (2, 3, 4):
+        low, high = decimal(least, digits), decimal(most, digits)
+        if low != high and (float(low) or not least):
+            break
+        if low == high and digits == 3:
+            break
     return low if low == high else f"{low}–{high}"
 
 

@@ -9,17 +9,19 @@ intervals too, and the loss can weight each position by its inverse.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
+from genomesieve.alphabet import DNA
 from genomesieve.errors import InputError
-from genomesieve.genome import EncodedGenome, contig_rows
+from genomesieve.genome import EncodedGenome, check_intervals, contig_rows
 
 SOURCES = ("sites", "uniform", "gc_matched", "decoys")
 GC_BINS = 50
 CELLS_A_WINDOW = 50
+_BASES_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,10 @@ class Stretch:
         A view of the encoded genome.
     sites : numpy.ndarray, dtype=int64
         Distinct site positions, counted from `start`.
-    decoys : numpy.ndarray, dtype=int64
-        Positions that carry a class's own dinucleotide and are no site, counted from `start`.
+    words : pandas.DataFrame
+        Dinucleotide of each class, as `common_dinucleotides` returns; what decoys carry.
+    hidden : dict of str to numpy.ndarray, shape=(n, 2), dtype=int64
+        Merged intervals that count neither way for a class, counted from `start`; no decoy there.
     """
 
     genome: str
@@ -47,7 +51,8 @@ class Stretch:
     starts: int
     codes: np.ndarray
     sites: np.ndarray
-    decoys: np.ndarray
+    words: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"class": []}))
+    hidden: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ def list_stretches(
     intervals : pandas.DataFrame
         Columns contig, start, end: rows of one part of the split.
     sites : pandas.DataFrame
-        Columns contig, position.
+        Columns contig, position, start, end.
     grid : Grid
     resolution : int
         Windows start at multiples of it on the contig.
@@ -99,12 +104,13 @@ def list_stretches(
     Raises
     ------
     InputError
-        If a site lies on a contig that the genome does not have.
+        If a site or an interval does not lie on a contig of the genome.
     """
     stretches, groups = [], sites.groupby("contig")["position"]
     positions = {contig: np.unique(where.to_numpy(np.int64)) for contig, where in groups}
     nothing = np.zeros(0, dtype=np.int64)
-    contig_rows(genome.contigs, positions, genome.name)
+    check_intervals(genome.contigs, sites, genome.name, "site")
+    check_intervals(genome.contigs, intervals, genome.name, "part of the split")
     offsets = genome.contigs["offset"].to_numpy()
     rows = contig_rows(genome.contigs, intervals["contig"], genome.name)
     for row, contig, start, end in zip(
@@ -119,7 +125,7 @@ def list_stretches(
         mine = positions.get(contig, nothing)
         mine = mine[np.searchsorted(mine, first) : np.searchsorted(mine, last)] - first
         codes = genome.codes[offset + first : offset + last]
-        stretches.append(Stretch(genome.name, contig, first, starts, codes, mine, mine[:0]))
+        stretches.append(Stretch(genome.name, contig, first, starts, codes, mine))
     return stretches
 
 
@@ -172,25 +178,88 @@ def _dinucleotides_at(
     return np.where(known, one.astype(np.int64) * 4 + two, -1)
 
 
-def find_decoys(stretch: Stretch, motifs: pd.DataFrame, complement: np.ndarray) -> np.ndarray:
-    """List where either strand carries the dinucleotide of a class at its place, sites left out.
+def allow_decoys(
+    stretches: list[Stretch],
+    words: pd.DataFrame,
+    hidden: Mapping[str, Mapping[str, pd.DataFrame]],
+) -> list[Stretch]:
+    """Tell stretches what decoys carry and where none may lie.
+
+    Parameters
+    ----------
+    stretches : list of Stretch
+    words : pandas.DataFrame
+        From `common_dinucleotides`.
+    hidden : mapping of str to mapping of str to pandas.DataFrame
+        By genome and class: merged intervals (contig, start, end) that count neither way.
+    """
+    by_contig = {
+        genome: {
+            kind: {contig: rows[["start", "end"]].to_numpy(np.int64) for contig, rows in groups}
+            for kind, groups in ((kind, table.groupby("contig")) for kind, table in tables.items())
+        }
+        for genome, tables in hidden.items()
+    }
+    return [
+        replace(
+            item,
+            words=words,
+            hidden={
+                kind: contigs[item.contig] - item.start
+                for kind, contigs in by_contig.get(item.genome, {}).items()
+                if item.contig in contigs
+            },
+        )
+        for item in stretches
+    ]
+
+
+def find_decoys(
+    stretch: Stretch, word: Mapping, complement: np.ndarray, first: int, end: int
+) -> np.ndarray:
+    """List where either strand carries the dinucleotide of a class at its place.
+
+    Sites of any class and what is hidden for this class are left out.
+
+    Parameters
+    ----------
+    stretch : Stretch
+    word : mapping
+        A row of `common_dinucleotides`: class, offset, dinucleotide.
+    complement : numpy.ndarray, shape=(letters + 1,)
+        Complement of every code.
+    first, end : int
+        Would-be sites in [first, end) are listed, counted from the stretch's start.
 
     Returns
     -------
     numpy.ndarray, dtype=int64
-        Positions (of the would-be site) counted from the stretch's start.
+        Positions of the would-be sites, counted from the stretch's start, sorted.
     """
-    codes = stretch.codes
-    pair = codes[:-1].astype(np.int64) * 5 + codes[1:]
-    found = []
-    for row in motifs.itertuples():
-        one, two = divmod(int(row.dinucleotide), 4)
-        found.append(np.flatnonzero(pair == one * 5 + two) - row.offset)
-        other = int(complement[two]) * 5 + int(complement[one])
-        found.append(np.flatnonzero(pair == other) + 1 + row.offset)
-    places = np.unique(np.concatenate(found))
-    places = places[(places >= 0) & (places < len(codes))]
-    return np.setdiff1d(places, stretch.sites)
+    one, two = divmod(int(word["dinucleotide"]), 4)
+    there = np.zeros(end - first, dtype=bool)
+    there[_pairs_at(stretch.codes, one, two, first, end, word["offset"]) - first] = True
+    # On minus the word reads backwards, so its first base on plus lies on the site's other side.
+    other = (int(complement[two]), int(complement[one]))
+    there[_pairs_at(stretch.codes, *other, first, end, -1 - word["offset"]) - first] = True
+    sites = stretch.sites[slice(*np.searchsorted(stretch.sites, [first, end]))]
+    there[sites - first] = False
+    places = np.flatnonzero(there) + first
+    hidden = stretch.hidden.get(word["class"])
+    if hidden is None or len(hidden) == 0:
+        return places
+    row = np.searchsorted(hidden[:, 0], places, "right") - 1
+    return places[(row < 0) | (places >= hidden[row, 1])]
+
+
+def _pairs_at(
+    codes: np.ndarray, one: int, two: int, first: int, end: int, offset: int
+) -> np.ndarray:
+    """List the positions in [first, end) with the pair of codes `offset` bases after them."""
+    low = min(max(first + offset, 0), len(codes))
+    high = max(min(end + offset, len(codes) - 1), low)
+    hits = (codes[low:high] == one) & (codes[low + 1 : high + 1] == two)
+    return np.flatnonzero(hits) + (low - offset)
 
 
 def start_intensity(
@@ -220,8 +289,10 @@ def start_intensity(
         intensity = [np.ones(item.starts) for item in stretches]
     elif source == "gc_matched":
         intensity = _gc_matched(stretches, grid)
+    elif source == "decoys":
+        intensity = _decoys(stretches, grid)
     else:
-        intensity = [_around(getattr(item, source), item.starts, grid) for item in stretches]
+        intensity = [_around(item.sites, item.starts, grid) for item in stretches]
     total = sum(values.sum() for values in intensity)
     if not total > 0:
         raise InputError(f"sampling source {source} finds nothing in the training part")
@@ -230,14 +301,50 @@ def start_intensity(
 
 def _around(points: np.ndarray, starts: int, grid: Grid) -> np.ndarray:
     """Spread one unit of each point evenly over the starts whose window covers it."""
+    change = np.zeros(starts + 1)
+    _spread_points(points, change, grid)
+    return _cumulated(change)
+
+
+def _spread_points(points: np.ndarray, change: np.ndarray, grid: Grid) -> None:
+    """Add the points to the steps (shape (starts + 1,)) of an intensity."""
+    starts = len(change) - 1
     low = np.clip(-((grid.length - 1 - points) // grid.step), 0, starts)
     high = np.clip(points // grid.step + 1, 0, starts)
     inside = low < high
     low, high = low[inside], high[inside]
-    change = np.zeros(starts + 1)
-    np.add.at(change, low, 1 / (high - low))
-    np.subtract.at(change, high, 1 / (high - low))
+    share = 1 / (high - low)
+    change += np.bincount(low, share, len(change)) - np.bincount(high, share, len(change))
+
+
+def _cumulated(change: np.ndarray) -> np.ndarray:
+    """Turn steps into an intensity; rounding must not make it negative."""
     return np.maximum(np.cumsum(change)[:-1], 0)
+
+
+def _decoys(stretches: list[Stretch], grid: Grid) -> list[np.ndarray]:
+    """Spread decoys over starts; every class that has some gets the same share.
+
+    Positions are looked for a piece at a time: there are hundreds of millions in a large genome.
+    """
+    total = [np.zeros(item.starts) for item in stretches]
+    for number in range(max((len(item.words) for item in stretches), default=0)):
+        mine = [_decoys_of_word(item, number, grid) for item in stretches]
+        amount = sum(values.sum() for values in mine)
+        if amount > 0:
+            total = [values + new / amount for values, new in zip(total, mine)]
+    return total
+
+
+def _decoys_of_word(stretch: Stretch, number: int, grid: Grid) -> np.ndarray:
+    """Spread the decoys of one class of a stretch over its starts."""
+    word = stretch.words.iloc[number].to_dict()
+    change = np.zeros(stretch.starts + 1)
+    for first in range(0, len(stretch.codes), _BASES_AT_ONCE):
+        end = min(first + _BASES_AT_ONCE, len(stretch.codes))
+        places = find_decoys(stretch, word, DNA.complement_codes, first, end)
+        _spread_points(places, change, grid)
+    return _cumulated(change)
 
 
 def _gc_matched(stretches: list[Stretch], grid: Grid) -> list[np.ndarray]:
@@ -253,10 +360,14 @@ def _gc_matched(stretches: list[Stretch], grid: Grid) -> list[np.ndarray]:
 
 def _gc_bins(stretch: Stretch, grid: Grid) -> np.ndarray:
     """Return the GC content of the window at every start, in steps of 2 %."""
-    is_gc = (stretch.codes == 1) | (stretch.codes == 2)
-    sums = np.concatenate([[0], np.cumsum(is_gc)])
-    at = np.arange(stretch.starts) * grid.step
-    return ((sums[at + grid.length] - sums[at]) * GC_BINS // grid.length).astype(np.int64)
+    cells = stretch.starts + grid.cells - 1
+    counts, at_once = np.zeros(cells, dtype=np.int64), max(1, _BASES_AT_ONCE // grid.step)
+    for first in range(0, cells, at_once):
+        end = min(first + at_once, cells)
+        codes = stretch.codes[first * grid.step : end * grid.step].reshape(-1, grid.step)
+        counts[first:end] = ((codes == 1) | (codes == 2)).sum(1)
+    sums = np.concatenate([[0], np.cumsum(counts)])
+    return (sums[grid.cells :] - sums[: stretch.starts]) * GC_BINS // grid.length
 
 
 def cell_inclusion(intensity: np.ndarray, grid: Grid) -> np.ndarray:
@@ -327,7 +438,7 @@ def draw_windows(
 def _counts(shares: Mapping[str, float], windows: int) -> dict[str, int]:
     """Turn shares into whole numbers of windows that sum to `windows`."""
     for name, share in shares.items():
-        if share < 0:
+        if not share >= 0:
             raise InputError(f"sampling.sources.{name} is {share}; expected 0 or more")
     if abs(sum(shares.values()) - 1) > 1e-6:
         raise InputError(f"sampling.sources sum to {sum(shares.values()):g}; expected 1")

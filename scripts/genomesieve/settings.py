@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from genomesieve.errors import InputError
+
+MOST_BIGWIGS = 20
+"""Classes that get tracks unless others are asked for: a screen may have hundreds."""
 
 _NAMES = {int: "a whole number", float: "a number", str: "text", list: "a list", dict: "a table"}
 
@@ -60,6 +63,24 @@ def _is_like(value: object, kind: type) -> bool:
     if kind is bool or isinstance(value, bool):
         return kind is bool and isinstance(value, bool)
     return isinstance(value, (int, float) if kind is float else kind)
+
+
+def bigwig_classes(classes: Sequence[str], asked: Sequence[str] | None) -> list[str]:
+    """Return the classes that get bigWig tracks: those asked for, else the first 20.
+
+    Raises
+    ------
+    InputError
+        If a class is asked for that there is not.
+    """
+    if asked is None:
+        return list(classes[:MOST_BIGWIGS])
+    for name in asked:
+        if name not in classes:
+            near = difflib.get_close_matches(name, classes, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"expected some of {list(classes)}"
+            raise InputError(f"bigwigs names class {name!r}; {hint}")
+    return [name for name in classes if name in asked]
 
 
 def require_above_zero(section: str, settings: Mapping[str, object], *names: str) -> None:

@@ -37,7 +37,10 @@ def read_split(path: str | os.PathLike) -> pd.DataFrame:
         raise InputError(
             f"split {path}: unknown part {unknown[0]!r}; expected {', '.join((*PARTS, SCREEN))}"
         )
-    return table[COLUMNS].astype({"start": "int64", "end": "int64"})
+    try:
+        return table[COLUMNS].astype({"start": "int64", "end": "int64"})
+    except ValueError as error:
+        raise InputError(f"split {path}: start and end must be whole numbers: {error}") from error
 
 
 def screen_only(regions: pd.DataFrame) -> pd.DataFrame:

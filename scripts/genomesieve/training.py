@@ -76,7 +76,13 @@ class TrainingSettings:
         """Check the `training` section of a screen and complete it with defaults."""
         settings = complete_settings("training", values, dataclasses.asdict(cls()))
         positive = ("steps", "batch", "learning_rate", "clip", "validations", "patience")
-        require_above_zero("training", settings, *positive)
+        require_above_zero("training", settings, *positive, "weight_cap")
+        if not 0 <= settings["warmup"] <= 1:
+            raise InputError(f"training.warmup is {settings['warmup']}; expected a share, 0 to 1")
+        if not settings["weight_decay"] >= 0:
+            raise InputError(
+                f"training.weight_decay is {settings['weight_decay']}; expected 0 or more"
+            )
         return cls(**settings)
 
 

@@ -8,6 +8,7 @@ intron splits it.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 
 import numpy as np
@@ -30,7 +31,7 @@ INCOMPLETE = {
 PSEUDOGENE = "coding part of a pseudogene"
 
 
-def check_transcripts(features: pd.DataFrame, path) -> tuple[pd.DataFrame, int]:
+def check_transcripts(features: pd.DataFrame, path: str | os.PathLike) -> tuple[pd.DataFrame, int]:
     """Make transcripts consistent: one contig and one strand each.
 
     Exons on two strands under one name cannot be joined and are an error; a name on two contigs

@@ -34,6 +34,18 @@ def test_demo_resolves(demo, schemas):
     assert [group.keep_scores for group in plan.scan_groups] == [True, False]
 
 
+def test_tracks_are_for_twenty_classes_unless_asked(demo, schemas):
+    classes = {f"c{number}": {"stranded": True, "site": "splice_donor"} for number in range(300)}
+    many = change(demo, "screens.splice.classes", classes)
+    screen = resolve_plan(many, *schemas).screens["splice"]
+    names = [f"c{number}.{strand}.bw" for number in range(20) for strand in ("plus", "minus")]
+    assert screen.bigwigs == names
+    asked = change(many, "screens.splice.scan", {"bigwigs": ["c299", "c7"]})
+    assert resolve_plan(asked, *schemas).screens["splice"].bigwig_classes == ["c7", "c299"]
+    none = change(many, "screens.splice.scan", {"bigwigs": []})
+    assert resolve_plan(none, *schemas).screens["splice"].bigwigs == []
+
+
 def change(demo, path, value):
     """Return the demo with the value at a dotted path replaced (or removed, for None)."""
     changed = copy.deepcopy(demo)
@@ -61,10 +73,16 @@ def change(demo, path, value):
         ("screens.splice.model.kernal", 3, "did you mean 'kernel'"),
         ("screens.splice.reverse_complement", "equivariant", "classes are stranded; expected aug"),
         ("screens.splice.model", {"preset": "lstm", "window": 900}, "a multiple of 900 bp"),
+        ("screens.splice.model", {"preset": "pwm"}, "model.preset is 'pwm'; expected one of dil"),
+        ("screens.splice.scan_genomes", ["aarenos"], "scan_genomes names .* did you mean 'aarenos"),
+        ("screens.splice.sampling.windows", 0, "sampling.windows: 0 is less than the minimum"),
+        ("screens.splice.sampling.length", "5 kb", "sampling.length is '5 kb' .str.; expected int"),
+        ("screens.splice.sampling.sources.sites", "all", "sources.sites is 'all' .str.; expected"),
         ("screens.splice.calibration.operating", 0.33, "expected one of precision_targets"),
         ("screens.splice.split.athaliana", {}, "needs either contigs or fractions"),
         ("screens.splice.classes.donor.stranded", False, "mixes stranded and unstranded"),
         ("screens.splice.classes.ctcf", {"stranded": True}, "classes.ctcf has no sites"),
+        ("screens.splice.scan", {"bigwigs": ["doner"]}, "scan.bigwigs .* did you mean 'donor'"),
         ("genomes", "nowhere.tsv", "nowhere.tsv"),
     ],
 )
@@ -87,6 +105,22 @@ def test_bad_sheets_are_named(demo, schemas, tmp_path, rows, message):
     sheet.write_text("genome\tfasta\n" + rows)
     with pytest.raises(InputError, match=message):
         resolve_plan(change(demo, "genomes", str(sheet)), *schemas)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("t\tathalina\tx.bed\tsite\tdonor", "genome 'athalina', not a row of .*'athaliana'"),
+        ("t\tathaliana\tx.bed\tsite\tdoner", "class 'doner', which no screen has; .*'donor'"),
+        ("t\tathaliana\tx.bed\tsite\t", "role site and no class"),
+        ("t\tathaliana\tx.bed\tsites\tdonor", "line 2: role is 'sites'; did you mean 'site'"),
+    ],
+)
+def test_bad_tracks_are_named(demo, schemas, tmp_path, row, message):
+    sheet = tmp_path / "tracks.tsv"
+    sheet.write_text(f"track\tgenome\tfile\trole\tclass\n{row}\n")
+    with pytest.raises(InputError, match=message):
+        resolve_plan(change(demo, "tracks", str(sheet)), *schemas)
 
 
 def undescribed(schema, place):

@@ -10,7 +10,7 @@ from genomesieve import evaluation
 from genomesieve.bootstrap import block_weights
 from genomesieve.evaluation import compare_positions, evaluate_positions, shares
 from genomesieve.label_counts import BlockCounts, LabelCounts
-from genomesieve.scores import count_codes, decode_scores, encode_scores
+from genomesieve.scores import coarsen_codes, count_codes, decode_scores, encode_scores
 
 BLOCKS = 40
 CODE = int(encode_scores(np.array([0.5]))[0])
@@ -46,6 +46,24 @@ def test_values_are_exact_and_lie_in_their_intervals():
         interval = result.intervals[name]
         assert interval.low < result.values[name] < interval.high
     assert "ece" not in result.intervals
+
+
+def test_intervals_hold_values_whose_scores_blocks_pool():
+    """A model whose scores all lie below the floor, close together: blocks see them as ties."""
+    generator = np.random.default_rng(0)
+    labels = generator.random(40_000) < 0.01
+    codes = encode_scores(generator.normal(-6, 0.1, len(labels)) + 0.1 * labels)
+    coarse = coarsen_codes(codes, 1 << 15)
+    used, column = np.unique(coarse, return_inverse=True)
+    counts = np.zeros((2, BLOCKS, len(used)))
+    np.add.at(counts, (labels.astype(int), np.arange(len(labels)) * BLOCKS // 40_000, column), 1)
+    exact = LabelCounts(count_codes(codes[labels]), count_codes(codes[~labels]), 0, 0, 0)
+    blocks, weights = BlockCounts(used, counts[1], counts[0]), block_weights(BLOCKS, 300, 1)
+    result = evaluate_positions(exact, blocks, weights, CALIBRATION, 0.02)
+    value, interval = result.values["auroc"], result.intervals["auroc"]
+    assert interval.low < value < interval.high
+    pooled = roc_auc_score(labels, coarse.astype(float))
+    assert not interval.low < pooled < interval.high
 
 
 def test_only_a_real_difference_beats():

@@ -120,6 +120,8 @@ def test_numbers_as_text():
     assert percent(1.0) == "100\u00a0%" and percent(0.0) == "0\u00a0%"
     assert percent_with_interval(Estimate(0.9, 0.85, 0.95)) == "90\u00a0% (85–95\u00a0%)"
     assert with_interval(Estimate(0.1234)) == "0.123"
+    assert with_interval(Estimate(-0.1, -0.2, 0.05), 2) == "−0.10 (−0.20 to 0.05)"
+    assert with_interval(Estimate(0.1, 0.05, 0.2), 2) == "0.10 (0.05–0.20)"
     assert one_in(1 / 1604) == "1 in 1,604" and one_in(0.0) == "–"
     assert megabases(12_000_000) == "12.0 Mb" and megabases(400) == "400 bp"
     assert listed(["a", "b", "c"]) == "a, b and c" and listed(["a"]) == "a"

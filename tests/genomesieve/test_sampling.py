@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,8 @@ from genomesieve.errors import InputError
 from genomesieve.genome import EncodedGenome
 from genomesieve.sampling import (
     Grid,
+    Stretch,
+    allow_decoys,
     cell_inclusion,
     common_dinucleotides,
     draw_windows,
@@ -32,10 +36,7 @@ def stretches():
     sites.loc[30] = ["b", 3, "-", "x"]
     parts = pd.DataFrame({"contig": ["a", "b"], "start": [130, 0], "end": [6900, 1990]})
     items = list_stretches(genome, parts, sites, Grid(500, 50), 10)
-    motifs = common_dinucleotides({"toy": genome}, {"toy": sites})
-    from dataclasses import replace
-
-    return [replace(s, decoys=find_decoys(s, motifs, DNA.complement_codes)) for s in items]
+    return allow_decoys(items, common_dinucleotides({"toy": genome}, {"toy": sites}), {})
 
 
 def test_windows_stay_inside_their_interval(stretches):
@@ -132,12 +133,76 @@ def test_decoys_carry_the_dinucleotide_and_are_no_sites():
     columns = ["contig", "position", "strand", "class"]
     sites = pd.DataFrame([("a", 11, "+", "d"), ("a", 11, "+", "d")], columns=columns)
     motifs = common_dinucleotides({"t": genome}, {"t": sites})
-    motif = pd.DataFrame([("d", 1, 2 * 4 + 3)], columns=["class", "offset", "dinucleotide"])
     parts = pd.DataFrame({"contig": ["a"], "start": [0], "end": [len(codes)]})
     (stretch,) = list_stretches(genome, parts, sites, Grid(10, 1), 1)
+    word = {"class": "d", "offset": 1, "dinucleotide": 2 * 4 + 3}
     # GT one base after the site on plus at 1 (and 11, a site); AC one before it on minus at 9, 17.
-    assert find_decoys(stretch, motif, DNA.complement_codes).tolist() == [1, 9, 17]
+    found = find_decoys(stretch, word, DNA.complement_codes, 0, len(codes))
+    assert found.tolist() == [1, 9, 17]
     assert motifs.loc[0, "share"] == 1.0
+
+
+def random_stretch(seed=0, length=4000):
+    """A stretch with sites, two classes' words, and hidden intervals of one class."""
+    generator = np.random.default_rng(seed)
+    codes = generator.integers(0, 5, length, dtype=np.uint8)
+    sites = np.sort(generator.choice(length, 200, replace=False))
+    columns = ["class", "offset", "dinucleotide"]
+    words = pd.DataFrame([("acceptor", -2, 2), ("donor", 1, 11)], columns=columns)
+    bare = Stretch("toy", "a", 100, (length - 500) // 50 + 1, codes, sites)
+    hidden = pd.DataFrame({"contig": ["a", "a", "b"], "start": [0, 900, 0], "end": [150, 1400, 9]})
+    return allow_decoys([bare], words, {"toy": {"donor": hidden}})[0]
+
+
+def decoys_by_reading(stretch, name):
+    """Read every position on both strands as text: which carry a class's word at its place."""
+    text = "".join("ACGTN"[code] for code in stretch.codes)
+    reverse = text[::-1].translate(str.maketrans("ACGT", "TGCA"))
+    offset, letters = {"acceptor": (-2, "AG"), "donor": (1, "GT")}[name]
+    found = set()
+    for place in range(len(text)):
+        for strand, here in ((text, place), (reverse, len(text) - 1 - place)):
+            if here + offset >= 0 and strand[here + offset : here + offset + 2] == letters:
+                found.add(place)
+    found -= set(stretch.sites.tolist())
+    for start, end in [(-100, 50), (800, 1300)] if name == "donor" else []:
+        found -= set(range(start, end))
+    return sorted(found)
+
+
+@pytest.mark.parametrize("piece", [7, 1000, 4000])
+def test_decoys_equal_a_search_in_text(piece):
+    stretch = random_stretch()
+    for word in stretch.words.to_dict("records"):
+        found = [
+            find_decoys(stretch, word, DNA.complement_codes, first, min(first + piece, 4000))
+            for first in range(0, 4000, piece)
+        ]
+        expected = decoys_by_reading(stretch, word["class"])
+        assert len(expected) > 100
+        assert np.concatenate(found).tolist() == expected
+
+
+def test_pieces_do_not_change_intensities(monkeypatch):
+    grid, stretch = Grid(500, 50), random_stretch()
+    whole = [start_intensity(kind, [stretch], 10, grid)[0] for kind in ("decoys", "gc_matched")]
+    monkeypatch.setattr("genomesieve.sampling._BASES_AT_ONCE", 130)
+    for kind, expected in zip(("decoys", "gc_matched"), whole):
+        pieces = start_intensity(kind, [stretch], 10, grid)[0]
+        np.testing.assert_allclose(pieces, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_classes_share_decoys_equally_however_common_their_words_are():
+    grid = Grid(100, 1)
+    codes = np.zeros(2000, dtype=np.uint8)
+    codes[100:1000:2] = 2  # GA on plus, 450 times; TC on minus
+    codes[1500:1503] = 3, 2, 3  # TG, once
+    words = [("rare", 0, 3 * 4 + 2), ("common", 0, 2 * 4 + 0)]
+    words = pd.DataFrame(words, columns=["class", "offset", "dinucleotide"])
+    stretch = Stretch("toy", "a", 0, 1901, codes, np.zeros(0, dtype=np.int64), words)
+    (intensity,) = start_intensity("decoys", [stretch], 10, grid)
+    assert intensity.sum() == pytest.approx(10)
+    assert intensity[1300:].sum() == pytest.approx(5)
 
 
 def test_tiles_do_not_overlap_and_are_limited(stretches):
@@ -162,10 +227,7 @@ def test_bad_shares_are_named(stretches, shares, message):
 
 
 def test_source_without_candidates_is_named(stretches):
-    bare = [item for item in stretches if item.contig == "b"]
-    from dataclasses import replace
-
-    bare = [replace(item, sites=item.sites[:0]) for item in bare]
+    bare = [replace(item, sites=item.sites[:0]) for item in stretches if item.contig == "b"]
     with pytest.raises(InputError, match="sites finds nothing"):
         start_intensity("sites", bare, 10, Grid(500, 50))
 

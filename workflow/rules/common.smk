@@ -326,6 +326,14 @@ def scan_parts(wildcards):
     return ",".join(screen_of(wildcards).scan_parts(wildcards.genome))
 
 
+def bigwig_option(wildcards):
+    """Return the option that names the classes with tracks, where not all have them."""
+    screen = screen_of(wildcards)
+    chosen = screen.bigwig_classes
+    every = chosen == list(screen.settings["classes"])
+    return "" if every else option("--bigwigs", [",".join(chosen)])
+
+
 def keep_scores(wildcards):
     """Return the option that keeps the score of every bin, where sites are known."""
     known = wildcards.genome in screen_of(wildcards).labelled_genomes

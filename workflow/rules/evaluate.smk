@@ -10,6 +10,7 @@ rule evaluate_scan:
         candidates=for_models("{road}/scan/{genome}/candidates.parquet"),
         histograms=for_models("{road}/scan/{genome}/histograms.npz"),
         scores=for_models("{road}/scan/{genome}/scores.npy"),
+        summaries=for_models("{road}/scan/{genome}/summary.json"),
     output:
         metrics=report(
             "results/{screen}/evaluation/{genome}/metrics.tsv",

@@ -78,10 +78,11 @@ for group in PLAN.scan_groups:
             folder=subpath(output.calls, parent=True),
             parts=scan_parts,
             shards=lambda wildcards, input: option("--shard", input.shards),
+            bigwigs=bigwig_option,
         message:
             "Merging the scan of {wildcards.genome} by {wildcards.road}"
         shell:
             "python {input.source[0]:q} --model {params.bundle:q}"
             " --genome-folder results/genomes/{wildcards.genome} --split {input.split:q}"
-            " --parts {params.parts} {params.shards} --output-dir {params.folder:q}"
-            " > {log:q} 2>&1"
+            " --parts {params.parts} {params.shards} {params.bigwigs}"
+            " --output-dir {params.folder:q} > {log:q} 2>&1"

@@ -24,13 +24,15 @@ rule sample_windows:
         data=training_data,
         settings=setting("sampling"),
         resolution=resolution,
+        ignore_margin=setting("ignore_margin"),
         seed=setting("seed"),
     message:
         "Sampling training windows for screen {wildcards.screen}"
     shell:
         "python {input.source[0]:q} {params.data} --settings {params.settings:q}"
-        " --resolution {params.resolution} --seed {params.seed} --output {output.windows:q}"
-        " --summary {output.summary:q} > {log:q} 2>&1"
+        " --resolution {params.resolution} --ignore-margin {params.ignore_margin}"
+        " --seed {params.seed} --output {output.windows:q} --summary {output.summary:q}"
+        " > {log:q} 2>&1"
 
 
 rule augment_windows:
