@@ -34,6 +34,7 @@ from genomesieve.command_line import (
     make_parser,
     run_script,
 )
+from genomesieve.devices import choose_device
 from genomesieve.errors import InputError
 from genomesieve.files import read_table
 from genomesieve.labelled_genome import (
@@ -43,7 +44,6 @@ from genomesieve.labelled_genome import (
     shared_strandedness,
 )
 from genomesieve.networks import build_network, set_prior
-from genomesieve.scanner import choose_device
 from genomesieve.training import Trainer, TrainingSettings
 
 logger = logging.getLogger(__name__)

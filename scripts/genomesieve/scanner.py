@@ -67,6 +67,7 @@ class Scanner:
         self.on_device = device.type == "cuda" if on_device is None else on_device
         self._reduced = plan.precision != "float32"
         if device.type == "cuda":
+            torch.cuda.set_device(device)
             _fix_arithmetic(plan.precision)
         self.network = prepare_for_scan(bundle.network, self._trial(), bundle.labels).to(device)
         complement = torch.from_numpy(alphabet.complement_codes.astype(np.uint8))
@@ -83,7 +84,7 @@ class Scanner:
 
     def list_chunks(self, layout: ScanLayout, genome: EncodedGenome) -> Chunks:
         """Cut a layout into the rows of the plan."""
-        return list_chunks(layout, genome.contigs, self.plan.chunk, self.context)
+        return cut_rows(self.bundle, self.plan, layout, genome)
 
     def scan(
         self, genome: EncodedGenome, chunks: Chunks, wanted: range
@@ -218,6 +219,11 @@ class Scanner:
         return one_hot(torch.from_numpy(codes), self.alphabet)
 
 
+def cut_rows(bundle: Bundle, plan: ScanPlan, layout: ScanLayout, genome: EncodedGenome) -> Chunks:
+    """Cut a layout into the rows of a plan."""
+    return list_chunks(layout, genome.contigs, plan.chunk, bundle.architecture.context)
+
+
 def _fix_arithmetic(precision: str) -> None:
     """Choose a GPU's arithmetic: float32 in full, and kernels that do not depend on trials.
 
@@ -270,21 +276,3 @@ def scan_bins(
     for start, codes in scanner.scan(genome, chunks, wanted):
         scores[..., start - first : start - first + codes.shape[-1]] = codes
     return scores
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device that `auto`, `cpu` or `cuda` names.
-
-    Raises
-    ------
-    InputError
-        If a GPU is asked for and there is none.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            "device cuda was asked for, but this machine shows no CUDA GPU to PyTorch "
-            f"{torch.__version__}; use --device cpu, or auto to take whatever is there"
-        )
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
