@@ -149,8 +149,14 @@ def gather_resident(
 
 def reverse_complement_rows(codes: Tensor, minus: Tensor, alphabet: Alphabet) -> Tensor:
     """Return codes (N, L) with the rows of a mask (N,) as reverse complements, on any device."""
-    complements = torch.from_numpy(alphabet.complement_codes).to(codes.device)
+    complements = _complements(alphabet, codes.device)
     return torch.where(minus[:, None], complements[codes.long()].flip(1), codes)
+
+
+@cache
+def _complements(alphabet: Alphabet, device: torch.device) -> Tensor:
+    """Return the complement of every code on a device; copied there once."""
+    return torch.from_numpy(alphabet.complement_codes).to(device)
 
 
 def one_hot(codes: Tensor, alphabet: Alphabet, dtype: torch.dtype = torch.float32) -> Tensor:
