@@ -89,21 +89,23 @@ def sparse_counts(counts: np.ndarray, block: int, floors: np.ndarray) -> pd.Data
     -------
     pandas.DataFrame
     """
-    every = np.arange(CODES, dtype=np.uint16)
-    pooled = np.zeros_like(counts)
-    for index, floor in enumerate(floors):
-        name = coarsen_codes(every, floor)
-        first = np.flatnonzero(np.diff(name, prepend=name[0] + 1))
-        pooled[:, index, name[first]] = np.add.reduceat(counts[:, index], first, axis=-1)
-    pooled[..., UNSCORED] = 0
-    strand, index, code = np.nonzero(pooled)
+    flat = counts.reshape(-1)
+    found = np.flatnonzero(flat)
+    row, code = np.divmod(found, CODES)
+    strand, index = np.divmod(row, counts.shape[1])
+    coarse = coarsen_codes(code.astype(np.uint16), floors[index])
+    # Codes are in order, and so are the bins into which they are pooled.
+    first = np.flatnonzero(np.diff(row * CODES + coarse, prepend=-1))
+    pooled = np.add.reduceat(flat[found], first) if len(first) else flat[:0]
+    scored = coarse[first] != UNSCORED
+    first = first[scored]
     return pd.DataFrame(
         {
-            "block": np.full(len(code), block, dtype=np.int32),
-            "strand": strand.astype(np.uint8),
-            "class_index": index.astype(np.uint16),
-            "code": code.astype(np.uint16),
-            "count": pooled[strand, index, code],
+            "block": np.full(len(first), block, dtype=np.int32),
+            "strand": strand[first].astype(np.uint8),
+            "class_index": index[first].astype(np.uint16),
+            "code": coarse[first],
+            "count": pooled[scored],
         }
     )
 

@@ -48,6 +48,8 @@ class Scanner:
     alphabet : Alphabet
     on_device : bool or None
         Whether rows are put together on the device; None: on a GPU only.
+    graph : bool
+        Whether a GPU replays each batch as a CUDA graph.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Scanner:
         device: torch.device,
         alphabet: Alphabet = DNA,
         on_device: bool | None = None,
+        graph: bool = True,
     ):
         if plan.chunk % bundle.architecture.stride:
             raise InputError(
@@ -67,13 +70,15 @@ class Scanner:
         self.on_device = device.type == "cuda" if on_device is None else on_device
         self._reduced = plan.precision != "float32"
         if device.type == "cuda":
-            torch.cuda.set_device(device)
+            if device.index is not None:
+                torch.cuda.set_device(device)
             _fix_arithmetic(plan.precision)
         self.network = prepare_for_scan(bundle.network, self._trial(), bundle.labels).to(device)
         complement = torch.from_numpy(alphabet.complement_codes.astype(np.uint8))
         self._complement = complement.to(device)
         self._nan = torch.zeros((), dtype=torch.bool, device=device)
         self._step: FixedStep | None = None
+        self._graph = graph
         if plan.compile:
             self.network = compile_network(self.network, self._run_once)
 
@@ -130,8 +135,14 @@ class Scanner:
         """Return the step of one batch of rows; it is recorded when it is first asked for."""
         if self._step is None:
             shape = self.plan.batch, self.row_bases
-            self._step = FixedStep(self.score_tensor, shape, self.device, self.alphabet.unknown)
+            self._step = FixedStep(
+                self.score_tensor, shape, self.device, self.alphabet.unknown, self._graph
+            )
         return self._step
+
+    def forget_step(self) -> None:
+        """Give back the memory that the recorded step holds."""
+        self._step = None
 
     def score(self, codes: np.ndarray) -> np.ndarray:
         """Score the whole bins between the flanks of some sequences.

@@ -136,6 +136,8 @@ class Trainer:
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
         self.state = _Progress(0, -math.inf, 0, 0.0, [], {})
+        # The host makes the next batch while a GPU computes.
+        self.makes_ahead = device.type == "cuda"
         self._ahead: tuple[int, Batch] | None = None
         every = max(1, settings.steps // settings.validations)
         self._validate_at = set(range(every, settings.steps, every)) | {settings.steps}
@@ -209,8 +211,8 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
-        # The host makes the next batch while a GPU computes; reading the loss waits for the GPU.
-        if self.device.type == "cuda" and step + 1 < self.settings.steps:
+        # Reading the loss waits for the GPU; the next batch is ready then.
+        if self.makes_ahead and step + 1 < self.settings.steps:
             self._ahead = step + 1, self._batch(step + 1)
         value = float(loss.detach())
         if not (math.isfinite(value) and math.isfinite(float(norm))):
