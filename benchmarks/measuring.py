@@ -170,21 +170,34 @@ def own_peak_memory() -> int:
 
 def save(name: str, rows: Sequence[Row], versions: Mapping[str, str], details: Mapping) -> None:
     """Write the results of one benchmark to results/NAME.json and print them."""
+    write_results(name, rows, versions, details, {})
+    print_rows(rows)
+
+
+def write_results(
+    name: str, rows: Sequence[Row], versions: Mapping[str, str], details: Mapping, place: Mapping
+) -> None:
+    """Write the results of one benchmark; `place` adds to what is said of the machine."""
     RESULTS.mkdir(exist_ok=True)
     content = {
         "benchmark": name,
         "date": date.today().isoformat(),
-        "machine": machine(),
+        "machine": machine() | dict(place),
         "versions": dict(versions),
         "rows": [asdict(row) for row in rows],
         "details": dict(details),
     }
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
+
+
+def print_rows(rows: Sequence[Row]) -> None:
+    """Print one line a row."""
     for row in rows:
         print(
             f"{row.row} | {row.metric}: ours {_short(row.ours)}, peer {_short(row.peer)} "
             f"{row.unit} ({row.peer_name or 'no peer'}), ratio {_short(row.ratio)}, "
-            f"required {row.required or '-'}, met {row.met}, equal within {row.equal_within}"
+            f"required {row.required or '-'}, met {row.met}, equal within {row.equal_within}",
+            flush=True,
         )
 
 

@@ -33,6 +33,7 @@ from genomesieve.command_line import (
     make_parser,
     run_script,
 )
+from genomesieve.devices import choose_device
 from genomesieve.errors import InputError
 from genomesieve.files import read_table
 from genomesieve.genome import EncodedGenome
@@ -41,7 +42,7 @@ from genomesieve.labelled_genome import INTERVAL_COLUMNS, SITE_COLUMNS, read_spl
 from genomesieve.labels_on_bins import ScanLabels, label_bins
 from genomesieve.layout import ScanLayout, make_layout
 from genomesieve.planning import PRECISIONS, plan_scan
-from genomesieve.scanner import Scanner, choose_device, scan_bins
+from genomesieve.scanner import Scanner, scan_bins
 from genomesieve.scores import encode_scores, list_candidates
 from genomesieve.settings import complete_settings
 
@@ -92,6 +93,11 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default="auto",
         help="of this and all later scans; auto: bfloat16 on a GPU, float32 on a CPU",
     )
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="run the network through torch.compile, here and later",
+    )
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of the bundle")
     return parser.parse_args(argv)
 
@@ -104,7 +110,9 @@ def calibrate(arguments: argparse.Namespace) -> None:
     bundle = load_bundle(arguments.model)
     require_classes(bundle, list(arguments.classes), arguments.model)
     device = choose_device(arguments.device)
-    plan, reasons = plan_scan(bundle, device, arguments.memory_gb, arguments.precision)
+    plan, reasons = plan_scan(
+        bundle, device, arguments.memory_gb, arguments.precision, arguments.compile
+    )
     for line in reasons:
         logger.info(line)
     scanner = Scanner(bundle, plan, device)

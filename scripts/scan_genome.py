@@ -8,6 +8,10 @@ sample of the scan, where the model says something else of the reverse complemen
 
 Shards are ranges of chunks, not of contigs, so they take equal time whatever the genome looks like,
 and cutting a scan differently does not change a score.
+
+Each of several devices scans a contiguous part of the shard in a process of its own; the files are
+the same bytes as from one device of the kind. Every process has --threads threads: dividing them
+would change how sums are rounded.
 """
 
 from __future__ import annotations
@@ -15,33 +19,64 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from genomesieve.bundle import Bundle, load_bundle
-from genomesieve.chunks import shard_of_rows
+from genomesieve.chunks import Chunks, shard_of_rows
 from genomesieve.command_line import (
     add_device_arguments,
     add_scan_arguments,
     make_parser,
     run_script,
 )
+from genomesieve.device_reduction import DeviceReduction
+from genomesieve.device_scan import scan_on_device
+from genomesieve.devices import choose_devices, divide_rows, run_processes
 from genomesieve.errors import InputError
 from genomesieve.files import write_json
 from genomesieve.genome import EncodedGenome
 from genomesieve.layout import ScanLayout, make_layout
 from genomesieve.planning import ScanPlan
 from genomesieve.promises import operating_threshold
-from genomesieve.scanner import Scanner, choose_device
-from genomesieve.shard_output import write_shard
+from genomesieve.reduction import reduce_scores
+from genomesieve.scanner import Scanner, cut_rows
+from genomesieve.shard_output import join_parts, write_reduced
 from genomesieve.splitting import read_split
 from genomesieve.strand_agreement import measure_agreement, sample_rows
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ScanTask:
+    """What is scanned with what.
+
+    `floors` has shape (classes,), dtype uint16; `wanted` are the numbers of the shard's rows.
+    """
+
+    bundle: Bundle
+    plan: ScanPlan
+    floors: np.ndarray
+    genome: EncodedGenome
+    layout: ScanLayout
+    chunks: Chunks
+    wanted: range
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Strands and classes."""
+        return self.bundle.strands, len(self.bundle.classes)
+
+    def bins(self, rows: range) -> tuple[int, int]:
+        """Return the first bin of some rows and the one after their last."""
+        return self.chunks.bin_range(rows, self.layout)
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -53,53 +88,108 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--keep-scores", action="store_true", help="write scores.npy, two bytes a score"
     )
-    add_device_arguments(parser)
+    add_device_arguments(parser, several=True)
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of the shard")
     return parser.parse_args(argv)
 
 
 def scan(arguments: argparse.Namespace) -> None:
-    """Scan the shard and write its files."""
+    """Scan the shard on its devices and write its files."""
+    devices = choose_devices(arguments.devices)
     torch.set_num_threads(arguments.threads)
+    task = open_task(arguments)
+    parts = divide_rows(task.wanted, len(devices))
+    begin = time.monotonic()
+    if len(parts) > 1:
+        scan_by_processes(arguments, task, devices, parts)
+    else:
+        scan_rows(task, devices[0], task.wanted, arguments.output_dir, arguments.keep_scores)
+    seconds = time.monotonic() - begin
+    used = devices[: max(1, len(parts))]
+    summary = describe(arguments, task, used, seconds)
+    if not task.bundle.stranded:
+        summary["strand_agreement"] = compare_strands(task, devices[0])
+    write_json(arguments.output_dir / "summary.json", summary)
+    first, end = task.bins(task.wanted)
+    bases = (end - first) * task.layout.resolution
+    logger.info(
+        "%s: %d bp, %d strand passes, %.0f bp/s",
+        task.genome.name,
+        bases,
+        task.bundle.strands,
+        bases * task.bundle.strands / max(seconds, 1e-9),
+    )
+
+
+def open_task(arguments: argparse.Namespace) -> ScanTask:
+    """Read the model and the genome and cut the scan into rows."""
     bundle = load_bundle(arguments.model)
     floors = calibrated_floors(bundle, arguments.model)
     plan = ScanPlan(**bundle.scan_plan)
     genome = EncodedGenome.open(arguments.genome_folder, arguments.genome_folder.name)
     layout = scanned_layout(arguments, genome, bundle)
-    scanner = Scanner(bundle, plan, choose_device(arguments.device))
-    chunks = scanner.list_chunks(layout, genome)
+    chunks = cut_rows(bundle, plan, layout, genome)
     wanted = shard_of_rows(len(chunks), arguments.shard, arguments.shards)
-    first, end = chunks.bin_range(wanted, layout)
-    begin = time.monotonic()
-    write_shard(
-        arguments.output_dir,
-        scanner.scan(genome, chunks, wanted),
-        floors,
-        layout,
-        (first, end),
-        (bundle.strands, len(bundle.classes)),
-        arguments.keep_scores,
-    )
-    seconds = time.monotonic() - begin
-    summary = describe(arguments, scanner, genome.name, (first, end, layout.bins), seconds)
-    if not bundle.stranded:
-        summary["strand_agreement"] = measure_agreement(
-            scanner.score,
-            plan.batch,
-            genome,
-            chunks,
-            sample_rows(chunks, wanted),
-            (scanner.context, layout.resolution),
-            operating_codes(bundle),
+    return ScanTask(bundle, plan, floors, genome, layout, chunks, wanted)
+
+
+def scan_rows(
+    task: ScanTask, device: torch.device, rows: range, folder: Path, keep_scores: bool
+) -> None:
+    """Scan consecutive rows on one device and write the files of a shard."""
+    scanner = Scanner(task.bundle, task.plan, device)
+    if scanner.on_device:
+        reduction = DeviceReduction(task.floors, task.layout, task.shape, device, keep_scores)
+        pieces = reduction.reduce(scan_on_device(scanner, task.genome, task.chunks, rows))
+    else:
+        scores = scanner.scan(task.genome, task.chunks, rows)
+        pieces = reduce_scores(scores, task.floors, task.layout, task.shape)
+    write_reduced(folder, pieces, task.floors, task.bins(rows), task.shape, keep_scores)
+
+
+def scan_by_processes(
+    arguments: argparse.Namespace,
+    task: ScanTask,
+    devices: list[torch.device],
+    parts: list[range],
+) -> None:
+    """Scan each part of the rows in a process of its own and join their files."""
+    arguments.output_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".part-", dir=arguments.output_dir) as name:
+        folders = [Path(name) / str(number) for number in range(len(parts))]
+        names = [
+            f"{device} ({number} of {len(parts)})"
+            for number, device in enumerate(devices[: len(parts)], start=1)
+        ]
+        jobs = [
+            (label, (arguments, str(device), rows, folder))
+            for label, device, rows, folder in zip(names, devices, parts, folders)
+        ]
+        run_processes(scan_part, jobs)
+        bins = [task.bins(rows) for rows in parts]
+        join_parts(
+            arguments.output_dir, folders, task.floors, bins, task.shape, arguments.keep_scores
         )
-    write_json(arguments.output_dir / "summary.json", summary)
-    bases = (end - first) * layout.resolution
-    logger.info(
-        "%s: %d bp, %d strand passes, %.0f bp/s",
-        genome.name,
-        bases,
-        bundle.strands,
-        bases * bundle.strands / max(seconds, 1e-9),
+
+
+def scan_part(arguments: argparse.Namespace, device: str, rows: range, folder: Path) -> None:
+    """Scan some rows of the shard; the work of one of several processes."""
+    torch.set_num_threads(arguments.threads)
+    task = open_task(arguments)
+    scan_rows(task, torch.device(device), rows, folder, arguments.keep_scores)
+
+
+def compare_strands(task: ScanTask, device: torch.device) -> dict[str, dict]:
+    """Count where the model says something else of the reverse complement of sampled rows."""
+    scanner = Scanner(task.bundle, task.plan, device)
+    return measure_agreement(
+        scanner.score,
+        task.plan.batch,
+        task.genome,
+        task.chunks,
+        sample_rows(task.chunks, task.wanted),
+        (scanner.context, task.layout.resolution),
+        operating_codes(task.bundle),
     )
 
 
@@ -124,26 +214,25 @@ def scanned_layout(
 
 def describe(
     arguments: argparse.Namespace,
-    scanner: Scanner,
-    genome: str,
-    bins: tuple[int, int, int],
+    task: ScanTask,
+    devices: list[torch.device],
     seconds: float,
 ) -> dict:
-    """Return summary.json; `bins` are the shard's first, the one after its last, and all."""
-    first, end, total = bins
+    """Return summary.json."""
+    first, end = task.bins(task.wanted)
     return {
-        "genome": genome,
-        "model": scanner.bundle.name,
+        "genome": task.genome.name,
+        "model": task.bundle.name,
         "shard": arguments.shard,
         "shards": arguments.shards,
         "parts": list(arguments.parts),
         "first_bin": first,
         "end_bin": end,
         "bins": end - first,
-        "total_bins": total,
-        "strands": scanner.bundle.strands,
-        "plan": scanner.plan.to_dict(),
-        "device": str(scanner.device),
+        "total_bins": task.layout.bins,
+        "strands": task.bundle.strands,
+        "plan": task.plan.to_dict(),
+        "device": ", ".join(map(str, devices)),
         "threads": arguments.threads,
         "seconds": round(seconds, 3),
     }

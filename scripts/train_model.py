@@ -41,8 +41,10 @@ from genomesieve.command_line import (
     run_script,
 )
 from genomesieve.description import describe_network, table_of
+from genomesieve.devices import choose_device
 from genomesieve.errors import InputError
 from genomesieve.files import read_table
+from genomesieve.gathering import resident_codes
 from genomesieve.labelled_genome import (
     LabelledGenome,
     open_labelled_genomes,
@@ -51,7 +53,6 @@ from genomesieve.labelled_genome import (
     shared_strandedness,
 )
 from genomesieve.networks import build_network, set_prior
-from genomesieve.scanner import choose_device
 from genomesieve.training import Trainer, TrainingSettings
 
 logger = logging.getLogger(__name__)
@@ -139,7 +140,8 @@ def train(arguments: argparse.Namespace) -> None:
         stranded,
         arguments.ignore_margin,
     )
-    sources = read_sources(arguments.windows, genomes, architecture, settings)
+    resident = resident_genomes(genomes, device)
+    sources = read_sources(arguments.windows, genomes, architecture, settings, resident)
     prevalence = part_prevalence(genomes, read_splits(arguments.split), architecture.resolution)
     torch.manual_seed(arguments.seed)
     network = build_network(
@@ -178,16 +180,40 @@ def train(arguments: argparse.Namespace) -> None:
     save_bundle(arguments.output_dir, bundle)
 
 
+def resident_genomes(
+    genomes: dict[str, LabelledGenome], device: torch.device
+) -> dict[str, torch.Tensor] | None:
+    """Copy the genomes' codes to a GPU, one byte a base, where they take at most half its memory.
+
+    Batches are then gathered there; None: they are gathered on the host.
+    """
+    if device.type != "cuda":
+        return None
+    needed = sum(len(labelled.genome.codes) for labelled in genomes.values())
+    free = torch.cuda.mem_get_info(device)[0]
+    logger.info(
+        "genomes of %.3g GB are %s (%s has %.3g GB free)",
+        needed / 1e9,
+        "resident there" if 2 * needed <= free else "read on the host",
+        device,
+        free / 1e9,
+    )
+    if 2 * needed > free:
+        return None
+    return {name: resident_codes(one.genome.codes, device) for name, one in genomes.items()}
+
+
 def read_sources(
     path: Path,
     genomes: dict[str, LabelledGenome],
     architecture: Architecture,
     settings: TrainingSettings,
+    resident: dict[str, torch.Tensor] | None,
 ) -> dict[str, WindowSource]:
     """Read the windows table as one source of batches for `train` and one for `valid`."""
     windows = read_table(path, "windows", WINDOW_COLUMNS)
     sources = {
-        part: WindowSource(rows, genomes, architecture, settings.weight_cap)
+        part: WindowSource(rows, genomes, architecture, settings.weight_cap, resident=resident)
         for part, rows in windows.groupby("part")
     }
     if set(sources) != {"train", "valid"}:

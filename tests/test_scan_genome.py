@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors.torch
 import torch
 
 import scan_genome
@@ -204,3 +205,40 @@ def test_chunks_of_another_length_give_the_same_scores(planted, calibrated, whol
         decode_scores(np.load(folder / "scores.npy")) for folder in (tmp_path / "out", whole)
     )
     np.testing.assert_allclose(one, other, rtol=2e-3, atol=1e-3)
+
+
+def test_two_devices_write_the_bytes_of_one(planted, chunked, whole, tmp_path):
+    folder = tmp_path / "two"
+    assert run(planted, chunked, folder, "--keep-scores", "--devices", "cpu:2") == 0
+    names = {path.name for path in whole.iterdir()}
+    assert {path.name for path in folder.iterdir()} == names
+    for name in names - {"summary.json"}:
+        assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+    one, two = (json.loads((item / "summary.json").read_text()) for item in (whole, folder))
+    assert (one.pop("device"), two.pop("device")) == ("cpu", "cpu, cpu")
+    one.pop("seconds"), two.pop("seconds")
+    assert one == two
+
+
+def test_failure_on_a_device_is_one_line_and_leaves_nothing(planted, chunked, tmp_path, capfd):
+    broken = tmp_path / "broken"
+    shutil.copytree(chunked, broken)
+    weights = safetensors.torch.load_file(broken / "model.safetensors")
+    weights = {key: value * float("nan") for key, value in weights.items()}
+    safetensors.torch.save_file(weights, broken / "model.safetensors")
+    assert run(planted, broken, tmp_path / "out", "--devices", "cpu:2") == 1
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: process on cpu (") and "scores that are NaN on cpu" in last
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_plans_of_older_bundles_are_read(planted, chunked, whole, tmp_path):
+    old = tmp_path / "old"
+    shutil.copytree(chunked, old)
+    content = json.loads((old / "model.json").read_text())
+    plan = content["scan_plan"]
+    content["scan_plan"] = {key: plan[key] for key in ("chunk", "batch", "precision")}
+    (old / "model.json").write_text(json.dumps(content))
+    assert run(planted, old, tmp_path / "out") == 0
+    for name in ("histograms.npz", "candidates.parquet"):
+        assert (tmp_path / "out" / name).read_bytes() == (whole / name).read_bytes()

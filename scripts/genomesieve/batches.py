@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from genomesieve.architecture import Architecture
+from genomesieve.device_queue import to_device
 from genomesieve.errors import InputError
 from genomesieve.gathering import (
     gather_resident,
@@ -66,6 +67,8 @@ class WindowSource:
     device : torch.device or None
         Where batches are made; the codes of all genomes are copied there (1 byte a base). None
         gathers on the host from the mapped genomes.
+    resident : dict of str to torch.Tensor, or None
+        The codes of every genome where they are on a device already; in place of `device`.
 
     Raises
     ------
@@ -80,6 +83,7 @@ class WindowSource:
         architecture: Architecture,
         weight_cap: float = 20.0,
         device: torch.device | None = None,
+        resident: dict[str, Tensor] | None = None,
     ):
         lengths = windows["length"].unique()
         if len(lengths) != 1:
@@ -103,9 +107,9 @@ class WindowSource:
         self._weights, self.effective_share = _inverse_inclusion(
             np.stack(windows["inclusion"].to_numpy()), weight_cap
         )
-        self._resident = None
-        if device is not None:
-            self._resident = [resident_codes(g.genome.codes, device) for g in genomes.values()]
+        if resident is None and device is not None:
+            resident = {n: resident_codes(g.genome.codes, device) for n, g in genomes.items()}
+        self._resident = None if resident is None else [resident[name] for name in genomes]
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -120,11 +124,10 @@ class WindowSource:
             weights[np.broadcast_to(unknown[:, None], weights.shape)] = 0
         minus = self._minus[rows]
         sites[minus], weights[minus] = sites[minus][..., ::-1], weights[minus][..., ::-1]
-        labels = torch.from_numpy(sites), torch.from_numpy(weights)
         if self._resident is None:
-            return Batch(x, *labels)
+            return Batch(x, torch.from_numpy(sites), torch.from_numpy(weights))
         x, unknown = self._resident_sequence(rows)
-        sites, weights = (item.to(x.device, non_blocking=True) for item in labels)
+        sites, weights = to_device(sites, x.device), to_device(weights, x.device)
         return Batch(x, sites, weights.masked_fill_(unknown[:, None], 0))
 
     def _labels(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -183,12 +186,11 @@ class WindowSource:
         codes = torch.empty(len(rows), width, dtype=torch.uint8, device=device)
         for number, resident in enumerate(self._resident):
             mine = np.flatnonzero(self._genome[rows] == number)
-            places = torch.from_numpy(self._rows[rows[mine]]).to(device, non_blocking=True)
-            offset, length, start = places.T
-            codes[torch.from_numpy(mine).to(device)] = gather_resident(
+            offset, length, start = to_device(self._rows[rows[mine]], device).T
+            codes[to_device(mine, device)] = gather_resident(
                 resident, offset, length, start - context, width, alphabet.unknown
             )
-        minus = torch.from_numpy(self._minus[rows]).to(device, non_blocking=True)
+        minus = to_device(self._minus[rows], device)
         codes = reverse_complement_rows(codes, minus, alphabet)
         core = codes[:, context : context + self.length].reshape(len(rows), self.bins, -1)
         return one_hot(codes, alphabet), (core == alphabet.unknown).any(-1)

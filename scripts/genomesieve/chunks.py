@@ -150,27 +150,60 @@ def fill_row(
     codes : numpy.ndarray, shape=(chunks.length + 2 * context,), dtype=uint8
         Unknown bases everywhere.
     """
-    pieces = slice(chunks.first_piece[row], chunks.first_piece[row + 1])
-    offset = genome.contigs["offset"].to_numpy()[chunks.contig[pieces]]
-    size = genome.contigs["length"].to_numpy()[chunks.contig[pieces]]
+    source, count, target = piece_bases(chunks, genome.contigs, range(row, row + 1), context)
+    if len(source) == 1:
+        first = int(source[0])
+        codes[int(target[0]) : int(target[0] + count[0])] = genome.codes[first : first + count[0]]
+        return
+    codes[ranges(target, count)] = genome.codes[ranges(source, count)]
+
+
+def piece_bases(
+    chunks: Chunks, contigs: pd.DataFrame, rows: range, context: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Say which bases the pieces of some consecutive rows need, and where in their rows they go.
+
+    Parameters
+    ----------
+    chunks : Chunks
+    contigs : pandas.DataFrame
+        The genome's contig table.
+    rows : range
+        Numbers of the rows.
+    context : int
+
+    Returns
+    -------
+    source : numpy.ndarray, shape=(pieces,), dtype=int64
+        First base of each piece, context included, in the genome's codes.
+    count : numpy.ndarray, shape=(pieces,), dtype=int64
+        Bases of each piece; what lies past a contig's ends is left out.
+    target : numpy.ndarray, shape=(pieces,), dtype=int64
+        Where the first base stands in the piece's row of chunks.length + 2 * context bases.
+    """
+    pieces = slice(chunks.first_piece[rows.start], chunks.first_piece[rows.stop])
+    offset = contigs["offset"].to_numpy()[chunks.contig[pieces]]
+    size = contigs["length"].to_numpy()[chunks.contig[pieces]]
     start = chunks.start[pieces]
     low = np.maximum(start - context, 0)
     high = np.minimum(start + chunks.length + context, size)
-    target = chunks.place[pieces] + context + low - start
-    if len(start) == 1:
-        first = int(offset[0] + low[0])
-        count = int(high[0] - low[0])
-        codes[int(target[0]) : int(target[0]) + count] = genome.codes[first : first + count]
-        return
-    codes[ranges(target, high - low)] = genome.codes[ranges(offset + low, high - low)]
+    return offset + low, high - low, chunks.place[pieces] + context + low - start
 
 
 def kept_bins(chunks: Chunks, row: int, resolution: int) -> np.ndarray:
     """List the bins of a row that belong to the layout, in its order; dtype=int64."""
-    pieces = slice(chunks.first_piece[row], chunks.first_piece[row + 1])
+    return ranges(*kept_ranges(chunks, range(row, row + 1), resolution))
+
+
+def kept_ranges(chunks: Chunks, rows: range, resolution: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first kept bin of every piece, counted from its row's first, and their number.
+
+    Both have shape=(pieces,), dtype=int64, for the pieces of some consecutive rows.
+    """
+    pieces = slice(chunks.first_piece[rows.start], chunks.first_piece[rows.stop])
     first = chunks.place[pieces] + chunks.keep_start[pieces] - chunks.start[pieces]
     size = chunks.keep_end[pieces] - chunks.keep_start[pieces]
-    return ranges(first // resolution, size // resolution)
+    return first // resolution, size // resolution
 
 
 def ranges(first: np.ndarray, counts: np.ndarray) -> np.ndarray:

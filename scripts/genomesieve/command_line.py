@@ -175,15 +175,25 @@ def add_class_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_device_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the device and the number of CPU threads."""
-    parser.add_argument(
-        "--device",
-        choices=["auto", "cpu", "cuda"],
-        default="auto",
-        help="where the network runs; auto takes a GPU when there is one",
-    )
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
+def add_device_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """Add the device (or devices) and the number of CPU threads."""
+    words = "auto takes GPUs where there are some; cpu; cuda; cuda:0,1 (GPUs by number)"
+    if several:
+        parser.add_argument(
+            "--devices",
+            "--device",
+            dest="devices",
+            default="auto",
+            help=f"{words}; cpu:2 (two processes); each device runs a process of its own over its "
+            "part of the shard",
+        )
+    else:
+        parser.add_argument(
+            "--device",
+            default="auto",
+            help=f"where the network runs: {words}; of several the first is used",
+        )
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads of a process")
 
 
 def add_scan_arguments(parser: argparse.ArgumentParser) -> None:

@@ -106,18 +106,25 @@ def gather_resident(
 
 def reverse_complement_rows(codes: Tensor, minus: Tensor, alphabet: Alphabet) -> Tensor:
     """Return codes (N, L) with the rows of a mask (N,) as reverse complements, on any device."""
-    complements = torch.from_numpy(alphabet.complement_codes).to(codes.device)
+    complements = _complements(alphabet, codes.device)
     return torch.where(minus[:, None], complements[codes.long()].flip(1), codes)
 
 
-def one_hot(codes: Tensor, alphabet: Alphabet) -> Tensor:
-    """Turn codes (N, L) into one-hot (N, letters, L), float32, unknown bases all zero.
+@cache
+def _complements(alphabet: Alphabet, device: torch.device) -> Tensor:
+    """Return the complement of every code on a device; copied there once."""
+    return torch.from_numpy(alphabet.complement_codes).to(device)
+
+
+def one_hot(codes: Tensor, alphabet: Alphabet, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Turn codes (N, L) into one-hot (N, letters, L), unknown bases all zero.
 
     The result is a view of an (N, L, letters) tensor: channels-last, as the networks like it.
     """
     if codes.device.type == "cpu":
         # One thread with a two-base table beats indexing by several threads.
         host = np.ascontiguousarray(codes.to(torch.uint8).numpy())
-        return strand_one_hot(host, np.zeros(len(host), dtype=bool), alphabet)
-    table = torch.eye(alphabet.size + 1, alphabet.size, device=codes.device)
-    return table[codes.long()].transpose(1, 2)
+        return strand_one_hot(host, np.zeros(len(host), dtype=bool), alphabet).to(dtype)
+    # Comparing reads one byte a base; a table would need its number as eight.
+    letters = torch.arange(alphabet.size, dtype=torch.uint8, device=codes.device)
+    return (codes.to(torch.uint8)[..., None] == letters).to(dtype).transpose(1, 2)

@@ -28,6 +28,11 @@ _LIVE = 4
 """Activations of the largest size alive at once: input, output, residual and scratch."""
 _FIXED_BYTES = 700_000_000
 """What PyTorch, pandas and the program take before the first chunk."""
+_MOST_ELEMENTS = (1 << 31) - 1
+"""No tensor may have more: convolutions index with 32 bits."""
+_SCORE_BYTES = 40
+"""What a score takes on its way: log-odds and their sums, codes, an index while it is counted."""
+_FEWEST_HELD = 1 << 24
 _FLANK_SHARE = 8
 """A chunk has at least so many contexts, so that its flanks cost little."""
 
@@ -44,11 +49,18 @@ class ScanPlan:
         Rows run at once.
     precision : str
         `float32` or `bfloat16`; thresholds hold only at the precision they were calibrated in.
+    held_bases : int
+        Bases of sequence that a GPU may hold at once: a shard of at most so many is resident, a
+        larger one streamed. No score depends on it.
+    compile : bool
+        Whether the network is compiled by torch.compile, which changes how scores are rounded.
     """
 
     chunk: int
     batch: int
     precision: str
+    held_bases: int = 1 << 28
+    compile: bool = False
 
     def to_dict(self) -> dict:
         """Return plain values, as they stand in model.json."""
@@ -111,6 +123,7 @@ def plan_scan(
     device: torch.device,
     memory_gb: float = 4.0,
     precision: str = "auto",
+    compile_network: bool = False,
 ) -> tuple[ScanPlan, list[str]]:
     """Choose chunk, batch and precision, and say why.
 
@@ -123,6 +136,8 @@ def plan_scan(
         a GPU. The genome's size does not matter.
     precision : str
         `float32`, `bfloat16`, or `auto`: bfloat16 on a GPU, float32 elsewhere.
+    compile_network : bool
+        Whether to run the network through torch.compile.
 
     Returns
     -------
@@ -144,12 +159,16 @@ def plan_scan(
     cost = measure_cost(bundle.network, architecture, DNA.size)
     width = cost.values * (2 if precision == "bfloat16" else 4)
     a_base = _LIVE * width + 2 * 4 * DNA.size
-    room = memory_gb * 1e9 - _FIXED_BYTES
+    scores = bundle.strands * len(bundle.classes) / architecture.resolution
+    if on_gpu:
+        a_base += _SCORE_BYTES * scores + 1
+    room = memory_gb * 1e9 - _FIXED_BYTES - (2 * _FEWEST_HELD if on_gpu else 0)
     flanks = 2 * architecture.context
-    most = int(room / a_base) - flanks
+    widest = max(cost.values, DNA.size, scores)
+    most = min(int(room / a_base), int(_MOST_ELEMENTS / widest)) - flanks
     least = max(architecture.stride, min(architecture.context, 1000))
     if most < least:
-        needed = ((least + flanks) * a_base + _FIXED_BYTES) / 1e9
+        needed = ((least + flanks) * a_base + memory_gb * 1e9 - room) / 1e9
         raise InputError(
             f"memory_gb is {memory_gb:g}; expected at least {needed:.1f} for a network with "
             f"{architecture.context} bp of context and {cost.values:.0f} numbers a base"
@@ -160,8 +179,12 @@ def plan_scan(
     )
     chunk = _round_down(min(wanted, most), architecture.stride)
     batch = max(1, min(_GPU_BASES // chunk, (most + flanks) // (chunk + flanks))) if on_gpu else 1
-    plan = ScanPlan(chunk, batch, precision)
-    return plan, _explain(plan, bundle, cost, a_base, memory_gb, most < wanted)
+    held = ScanPlan.held_bases
+    if on_gpu:
+        held = 2 * _FEWEST_HELD + max(0, int(room - batch * (chunk + flanks) * a_base))
+    plan = ScanPlan(chunk, batch, precision, held, compile_network)
+    reasons = _explain(plan, bundle, cost, a_base, memory_gb, most < wanted)
+    return plan, reasons + (_explain_gpu(plan, bundle, cost) if on_gpu else [])
 
 
 def _round_down(bases: int, stride: int) -> int:
@@ -193,4 +216,20 @@ def _explain(
         f"scan plan: {cost.operations * passes:.3g} operations and {passes} strand pass(es) a bp, "
         f"{cost.operations * passes * 1e6 / 1e12:.3g} T operations a Mb, "
         f"about {needed / 1e9:.1f} GB of memory whatever the genome's size",
+    ]
+
+
+def _explain_gpu(plan: ScanPlan, bundle: Bundle, cost: Cost) -> list[str]:
+    """Write down what happens on a GPU, and the bytes and operations of a whole genome."""
+    scores = bundle.strands * len(bundle.classes) / bundle.architecture.resolution
+    operations = cost.operations * bundle.strands * 3.1e9
+    sent = 1 + 2 * bundle.architecture.context / plan.chunk
+    return [
+        f"scan plan: a GPU holds {plan.held_bases / 1e6:.0f} Mb of sequence at once, shards of up "
+        "to that are resident and larger ones streamed while it computes; channels-last, one CUDA "
+        f"graph a batch{', network compiled' if plan.compile else ''}; scores are counted and "
+        "candidates picked on the GPU",
+        f"scan plan: a genome of 3.1 Gb takes {operations / 1e12:.3g} T operations and at most "
+        f"{3.1 * sent:.2g} GB to the GPU; scores come back only where they are kept "
+        f"({2 * scores * 3.1:.3g} GB)",
     ]

@@ -3,11 +3,13 @@
 Rows are cut by the plan (see `chunks`) and run in batches of fixed shape, so that the scores of a
 bin do not depend on which other bins are scanned with it: shards never change a bit under one plan,
 device and thread count. Complement, one-hot, network and the encoding of scores all happen on the
-device; a base goes there as one byte and a score comes back as two.
+device; a base goes there as one byte and a score comes back as two. On a GPU rows are put together
+there too (see `device_scan`), and a score comes back only where it is kept.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,14 +22,19 @@ from genomesieve.alphabet import DNA, Alphabet
 from genomesieve.batches import one_hot
 from genomesieve.bundle import Bundle
 from genomesieve.chunks import Chunks, fill_row, kept_bins, list_chunks
+from genomesieve.device_reduction import fetch_scores
+from genomesieve.device_scan import scan_on_device
 from genomesieve.errors import InputError
+from genomesieve.fixed_step import FixedStep, compile_network
 from genomesieve.genome import EncodedGenome
 from genomesieve.inference import prepare_for_scan
 from genomesieve.layout import ScanLayout
 from genomesieve.networks import log_odds
 from genomesieve.planning import ScanPlan
-from genomesieve.score_tensors import encode_score_tensor
+from genomesieve.score_tensors import score_bits
 from genomesieve.scores import UNSCORED
+
+logger = logging.getLogger(__name__)
 
 
 class Scanner:
@@ -39,10 +46,20 @@ class Scanner:
     plan : ScanPlan
     device : torch.device
     alphabet : Alphabet
+    on_device : bool or None
+        Whether rows are put together on the device; None: on a GPU only.
+    graph : bool
+        Whether a GPU replays each batch as a CUDA graph.
     """
 
     def __init__(
-        self, bundle: Bundle, plan: ScanPlan, device: torch.device, alphabet: Alphabet = DNA
+        self,
+        bundle: Bundle,
+        plan: ScanPlan,
+        device: torch.device,
+        alphabet: Alphabet = DNA,
+        on_device: bool | None = None,
+        graph: bool = True,
     ):
         if plan.chunk % bundle.architecture.stride:
             raise InputError(
@@ -50,15 +67,29 @@ class Scanner:
             )
         self.bundle, self.plan, self.device, self.alphabet = bundle, plan, device, alphabet
         self.context = bundle.architecture.context
+        self.on_device = device.type == "cuda" if on_device is None else on_device
+        self._reduced = plan.precision != "float32"
+        if device.type == "cuda":
+            if device.index is not None:
+                torch.cuda.set_device(device)
+            _fix_arithmetic(plan.precision)
         self.network = prepare_for_scan(bundle.network, self._trial(), bundle.labels).to(device)
         complement = torch.from_numpy(alphabet.complement_codes.astype(np.uint8))
         self._complement = complement.to(device)
-        self._reduced = plan.precision != "float32"
+        self._nan = torch.zeros((), dtype=torch.bool, device=device)
+        self._step: FixedStep | None = None
+        self._graph = graph
+        if plan.compile:
+            self.network = compile_network(self.network, self._run_once)
+
+    @property
+    def row_bases(self) -> int:
+        """Bases of a row, context included."""
+        return self.plan.chunk + 2 * self.context
 
     def list_chunks(self, layout: ScanLayout, genome: EncodedGenome) -> Chunks:
         """Cut a layout into the rows of the plan."""
-        stride = self.bundle.architecture.stride
-        return list_chunks(layout, genome.contigs, self.plan.chunk, self.context, stride)
+        return cut_rows(self.bundle, self.plan, layout, genome)
 
     def scan(
         self, genome: EncodedGenome, chunks: Chunks, wanted: range
@@ -79,9 +110,16 @@ class Scanner:
             Score codes; `UNSCORED` where a bin holds an unknown base. Bins of the minus strand
             stand in the order of the plus strand.
         """
-        size = self.plan.chunk + 2 * self.context
+        if self.on_device:
+            return fetch_scores(scan_on_device(self, genome, chunks, wanted), self.device)
+        return self._scan_on_host(genome, chunks, wanted)
+
+    def _scan_on_host(
+        self, genome: EncodedGenome, chunks: Chunks, wanted: range
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Put rows together on the host; what `scan` does there."""
         resolution = self.bundle.architecture.resolution
-        codes = np.empty((self.plan.batch, size), dtype=np.uint8)
+        codes = np.empty((self.plan.batch, self.row_bases), dtype=np.uint8)
         groups = range(wanted.start, wanted.stop, self.plan.batch)
         for group in tqdm(groups, unit="batch", disable=None, ncols=100, desc=genome.name):
             rows = range(group, min(group + self.plan.batch, wanted.stop))
@@ -92,6 +130,19 @@ class Scanner:
             for target, row in enumerate(rows):
                 first = int(chunks.first_bin[chunks.first_piece[row]])
                 yield first, _take(scores[target], kept_bins(chunks, row, resolution))
+
+    def step(self) -> FixedStep:
+        """Return the step of one batch of rows; it is recorded when it is first asked for."""
+        if self._step is None:
+            shape = self.plan.batch, self.row_bases
+            self._step = FixedStep(
+                self.score_tensor, shape, self.device, self.alphabet.unknown, self._graph
+            )
+        return self._step
+
+    def forget_step(self) -> None:
+        """Give back the memory that the recorded step holds."""
+        self._step = None
 
     def score(self, codes: np.ndarray) -> np.ndarray:
         """Score the whole bins between the flanks of some sequences.
@@ -105,24 +156,71 @@ class Scanner:
         numpy.ndarray, shape=(N, strands, classes, bins), dtype=uint16
             Score codes, in plus-strand order on both strands.
         """
-        sequence = torch.from_numpy(codes).to(self.device)
+        result = self.score_tensor(torch.from_numpy(codes).to(self.device))
+        self.check_numbers(self._nan)
+        return result.cpu().numpy().view(np.uint16)
+
+    def score_tensor(self, sequence: Tensor) -> Tensor:
+        """Score sequences where they are, without waiting for the device.
+
+        Parameters
+        ----------
+        sequence : torch.Tensor, shape=(N, bins * resolution + 2 * context), uint8
+
+        Returns
+        -------
+        torch.Tensor, shape=(N, strands, classes, bins), int16
+            The bits of score codes, in plus-strand order on both strands.
+        """
         with torch.inference_mode():
-            passes = [encode_score_tensor(self._log_odds(sequence))]
+            passes = [self._encode(self._log_odds(sequence))]
             if self.bundle.stranded:
                 other = self._complement[sequence.long()].flip(1)
-                passes.append(encode_score_tensor(self._log_odds(other)).flip(-1))
+                passes.append(self._encode(self._log_odds(other)).flip(-1))
             result = torch.stack(passes, dim=1)
             core = sequence[:, self.context : sequence.shape[1] - self.context]
             bins = core.reshape(len(core), -1, self.bundle.architecture.resolution)
             unknown = (bins == self.alphabet.unknown).any(-1)
-            result.masked_fill_(unknown[:, None, None], UNSCORED)
-        return result.cpu().numpy().view(np.uint16)
+            return result.masked_fill_(unknown[:, None, None], UNSCORED)
+
+    def nan_seen(self) -> Tensor:
+        """Return a flag on the device (scalar, bool): whether any score so far was NaN."""
+        return self._nan
+
+    def check_numbers(self, flag: Tensor) -> None:
+        """Raise InputError where a copy of `nan_seen` is set."""
+        if flag:
+            raise InputError(
+                f"model {self.bundle.name} gives scores that are NaN on {self.device} in "
+                f"{self.plan.precision}; expected numbers"
+            )
+
+    def _encode(self, scores: Tensor) -> Tensor:
+        """Turn log-odds into the bits of codes and remember whether one was NaN."""
+        self._nan.logical_or_(torch.isnan(scores).any())
+        return score_bits(scores)
 
     def _log_odds(self, sequence: Tensor) -> Tensor:
         """Run the network on codes (N, L); return log-odds (N, classes, bins) in float32."""
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._reduced):
-            logits = self.network(one_hot(sequence, self.alphabet))
+            logits = self.network(one_hot(sequence, self.alphabet, self._input_type()))
         return log_odds(logits, self.bundle.labels)
+
+    def _input_type(self) -> torch.dtype:
+        """Return the type of one-hot sequence: the network's own on a GPU, which spares a cast."""
+        reduced = self._reduced and self.device.type == "cuda"
+        return torch.bfloat16 if reduced else torch.float32
+
+    def _run_once(self, network: torch.nn.Module) -> None:
+        """Run a network in the shape of the plan, so that it is compiled for that."""
+        shape = self.plan.batch, self.row_bases
+        codes = torch.full(shape, self.alphabet.unknown, dtype=torch.uint8, device=self.device)
+        before, self.network = self.network, network
+        try:
+            with torch.inference_mode():
+                self._log_odds(codes)
+        finally:
+            self.network = before
 
     def _trial(self) -> Tensor:
         """Return a short random sequence, one-hot, on which to compare networks."""
@@ -130,6 +228,26 @@ class Scanner:
         length = 16 * self.bundle.architecture.stride + 2 * self.context
         codes = generator.integers(0, self.alphabet.size, (1, length), dtype=np.uint8)
         return one_hot(torch.from_numpy(codes), self.alphabet)
+
+
+def cut_rows(bundle: Bundle, plan: ScanPlan, layout: ScanLayout, genome: EncodedGenome) -> Chunks:
+    """Cut a layout into the rows of a plan."""
+    architecture = bundle.architecture
+    context, stride = architecture.context, architecture.stride
+    return list_chunks(layout, genome.contigs, plan.chunk, context, stride)
+
+
+def _fix_arithmetic(precision: str) -> None:
+    """Choose a GPU's arithmetic: float32 in full, and kernels that do not depend on trials.
+
+    TF32 keeps 10 bits and misses the tolerance of float32 (1e-4); timing trials may choose another
+    kernel, and so other bits, in every process.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    logger.info("GPU arithmetic: %s, TF32 off, convolutions chosen without timing", precision)
 
 
 def _take(scores: np.ndarray, bins: np.ndarray) -> np.ndarray:
@@ -171,21 +289,3 @@ def scan_bins(
     for start, codes in scanner.scan(genome, chunks, wanted):
         scores[..., start - first : start - first + codes.shape[-1]] = codes
     return scores
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device that `auto`, `cpu` or `cuda` names.
-
-    Raises
-    ------
-    InputError
-        If a GPU is asked for and there is none.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            "device cuda was asked for, but this machine shows no CUDA GPU to PyTorch "
-            f"{torch.__version__}; use --device cpu, or auto to take whatever is there"
-        )
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)

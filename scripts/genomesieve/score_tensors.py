@@ -27,6 +27,19 @@ def encode_score_tensor(scores: Tensor) -> Tensor:
     """
     if torch.isnan(scores).any():
         raise ValueError(f"{int(torch.isnan(scores).sum())} of {scores.numel()} scores are NaN")
+    return score_bits(scores)
+
+
+def score_bits(scores: Tensor) -> Tensor:
+    """Do what `encode_score_tensor` does without looking for NaN, which would stop a GPU's queue.
+
+    The caller looks for NaN itself; what such a score becomes means nothing.
+    """
     rounded = scores.clamp(-_LARGEST, _LARGEST).to(torch.float16) + 0.0
     bits = rounded.view(torch.int16)
     return torch.where(bits < 0, ~bits, bits ^ -0x8000)
+
+
+def code_numbers(bits: Tensor) -> Tensor:
+    """Return the codes (int32, 0 to 65,535) whose bits an int16 tensor holds."""
+    return bits.to(torch.int32) & 0xFFFF

@@ -142,6 +142,9 @@ class Trainer:
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
         self.state = _Progress(0, -math.inf, 0, 0.0, [], {})
+        # The host makes the next batch while a GPU computes.
+        self.makes_ahead = device.type == "cuda"
+        self._ahead: tuple[int, Batch] | None = None
         every = max(1, settings.steps // settings.validations)
         self._validate_at = set(range(every, settings.steps, every)) | {settings.steps}
 
@@ -194,12 +197,18 @@ class Trainer:
         order = np.random.default_rng([self.seed, epoch]).permutation(total)
         return np.sort(order[place * size : (place + 1) * size])
 
+    def _batch(self, step: int) -> Batch:
+        """Return the batch of a step on the device; it may have been made ahead."""
+        if self._ahead is not None and self._ahead[0] == step:
+            return self._ahead[1]
+        return self.train.batch(self._rows(step)).to(self.device)
+
     def _step(self) -> float:
         """Run one optimiser step and return its loss."""
         step = self.state.step
         torch.manual_seed(hash((self.seed, step)) & 0x7FFFFFFF)
         self.network.train()
-        batch = self.train.batch(self._rows(step)).to(self.device)
+        batch = self._batch(step)
         with torch.autocast(
             self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"
         ):
@@ -208,6 +217,9 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
+        # Reading the loss waits for the GPU; the next batch is ready then.
+        if self.makes_ahead and step + 1 < self.settings.steps:
+            self._ahead = step + 1, self._batch(step + 1)
         value = float(loss.detach())
         if not (math.isfinite(value) and math.isfinite(float(norm))):
             raise InputError(

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from genomesieve import shard_output
+from genomesieve import reduction, shard_output
 from genomesieve.label_counts import sparse_block_histogram, total_histogram
 from genomesieve.layout import make_layout
 from genomesieve.scan_files import read_histograms
@@ -26,7 +26,7 @@ def test_pieces_add_up_to_the_whole(scored, tmp_path, monkeypatch, at_once, rows
     layout, scores = scored
     if at_once == 1:
         layout, scores = layout, scores[..., :200]
-    monkeypatch.setattr(shard_output, "_BINS_AT_ONCE", at_once)
+    monkeypatch.setattr(reduction, "WINDOW_BINS", at_once)
     monkeypatch.setattr(shard_output, "_MOST_BLOCK_ROWS", rows * 1000)
     end = scores.shape[2]
     pieces = [(at, scores[..., at : at + 333]) for at in range(0, end, 333)]
@@ -34,7 +34,7 @@ def test_pieces_add_up_to_the_whole(scored, tmp_path, monkeypatch, at_once, rows
     found = read_histograms(tmp_path / "histograms.npz")
     assert np.array_equal(found.total, total_histogram(scores))
     keys = ["block", "strand", "class_index", "code"]
-    cut = shard_output._cut(layout, 0, end)
+    cut = reduction._cut(layout, 0, end)
     expected = sparse_block_histogram(scores, cut, FLOORS).sort_values(keys, ignore_index=True)
     blocks = found.blocks.sort_values(keys, ignore_index=True)
     pd.testing.assert_frame_equal(blocks, expected)

@@ -56,7 +56,7 @@ def scanned():
     genome = EncodedGenome("toy", codes, contigs)
     split = contigs.assign(start=0, end=contigs["length"], part="screen")
     layout = make_layout(split, contigs, ("screen",), 1, CONTEXT, "toy")
-    return genome, list_chunks(layout, contigs, CHUNK, CONTEXT)
+    return genome, list_chunks(layout, contigs, CHUNK, CONTEXT, layout.resolution)
 
 
 def measure(scanned, rows):

@@ -1,0 +1,42 @@
+import numpy as np
+import pandas as pd
+import torch
+
+from genomesieve.architecture import resolve_architecture
+from genomesieve.batches import WindowSource
+from genomesieve.genome import EncodedGenome
+from genomesieve.labelled_genome import LabelledGenome
+from genomesieve.networks import build_network
+from genomesieve.training import Trainer, TrainingSettings
+
+CONTIGS = pd.DataFrame({"contig": ["a"], "length": [3000], "offset": [0]})
+HIDDEN = pd.DataFrame(columns=["contig", "start", "end", "role", "class"])
+
+
+def train(makes_ahead):
+    codes = np.random.default_rng(0).integers(0, 4, 3000, dtype=np.uint8)
+    position = np.arange(100, 3000, 150)
+    sites = pd.DataFrame({"contig": "a", "position": position, "strand": "+", "class": "x"})
+    sites = sites.assign(start=position, end=position + 1)
+    labelled = LabelledGenome(EncodedGenome("toy", codes, CONTIGS), sites, HIDDEN, ["x"], True)
+    windows = pd.DataFrame({"genome": "toy", "contig": "a", "start": range(100, 2500, 60)})
+    windows = windows.assign(length=200, strand="+", inclusion=[np.ones(1)] * len(windows))
+    architecture = resolve_architecture({"preset": "dilated", "channels": 4, "dropout": 0.2})
+    source = WindowSource(windows, {"toy": labelled}, architecture)
+    torch.manual_seed(0)
+    network = build_network(architecture, 1, "independent")
+    settings = TrainingSettings(steps=12, batch=6, validations=3)
+    cpu = torch.device("cpu")
+    trainer = Trainer(network, source, source, ["x"], "independent", settings, 0, cpu)
+    trainer.makes_ahead = makes_ahead
+    return trainer.fit(), network.state_dict()
+
+
+def test_batches_made_ahead_are_the_same_batches():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    (history, weights), (other, others) = train(False), train(True)
+    torch.set_num_threads(threads)
+    columns = ["step", "loss", "validation_average_precision"]
+    pd.testing.assert_frame_equal(history[columns], other[columns], check_exact=True)
+    assert all(torch.equal(weights[name], others[name]) for name in weights)
