@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 
+from genomesieve.custom_settings import CustomSettings
 from genomesieve.errors import InputError
 from genomesieve.settings import complete_settings
 
@@ -136,12 +137,13 @@ class KmerSettings:
         return max(-self.edges[0], self.edges[-1] + self.k - 1 - self.resolution, 0)
 
 
-Settings = DilatedSettings | MotifCnnSettings | PwmSettings | KmerSettings
+Settings = DilatedSettings | MotifCnnSettings | PwmSettings | KmerSettings | CustomSettings
 PRESETS: dict[str, type] = {
     "dilated": DilatedSettings,
     "motif_cnn": MotifCnnSettings,
     "pwm": PwmSettings,
     "kmer": KmerSettings,
+    "custom": CustomSettings,
 }
 
 
@@ -167,13 +169,16 @@ class Architecture:
     def __post_init__(self) -> None:
         object.__setattr__(self, "context", self.settings.context)
         object.__setattr__(self, "resolution", self.settings.resolution)
-        object.__setattr__(self, "stride", self.settings.resolution)
+        stride = getattr(self.settings, "scan_stride", self.settings.resolution)
+        object.__setattr__(self, "stride", stride)
 
     def to_dict(self) -> dict:
         """Return the settings as plain values, as they stand in model.json."""
+        left_out = getattr(self.settings, "LEFT_OUT", ())
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self.settings).items()
+            if key not in left_out
         }
 
 

@@ -58,7 +58,9 @@ class Chunks:
         return int(ends[rows.start]), int(ends[rows.stop])
 
 
-def list_chunks(layout: ScanLayout, contigs: pd.DataFrame, chunk: int, context: int) -> Chunks:
+def list_chunks(
+    layout: ScanLayout, contigs: pd.DataFrame, chunk: int, context: int, stride: int = 1
+) -> Chunks:
     """Cut the intervals of a layout on each contig's grid of chunks and pack short contigs.
 
     Parameters
@@ -70,6 +72,8 @@ def list_chunks(layout: ScanLayout, contigs: pd.DataFrame, chunk: int, context: 
         Bases a row, a multiple of the model's stride and so of the layout's resolution.
     context : int
         Bases that a prediction sees on each side.
+    stride : int
+        Pieces start at its multiples; a multiple or a divisor of the layout's resolution.
 
     Returns
     -------
@@ -85,7 +89,7 @@ def list_chunks(layout: ScanLayout, contigs: pd.DataFrame, chunk: int, context: 
     keep_start = np.maximum(begin, start[owner])
     size = contigs["length"].to_numpy(np.int64)[contig[owner]]
     # A short contig takes whole bins and the context that keeps it from its neighbour.
-    gap = layout.resolution
+    gap = max(layout.resolution, stride)
     room = -(-(size + context) // gap) * gap
     room = np.where(2 * size <= chunk, room, chunk + context)
     place, first_piece = _pack(room, chunk + context)

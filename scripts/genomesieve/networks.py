@@ -251,9 +251,19 @@ def build_network(
     -------
     torch.nn.Module
     """
-    kind = _NETWORKS[architecture.settings.preset]
+    preset = architecture.settings.preset
+    if preset not in _NETWORKS:
+        raise InputError(f"model.preset is {preset}: its network is imported by import_model.py")
+    kind = _NETWORKS[preset]
     network = kind(architecture.settings, classes + (labels == "exclusive"), alphabet.size)
     network = network.to(memory_format=torch.channels_last)
+    return with_strands(network, reverse_complement, alphabet)
+
+
+def with_strands(
+    network: nn.Module, reverse_complement: str, alphabet: Alphabet = DNA
+) -> nn.Module:
+    """Return a network itself (`augment`) or its mean over both strands (`average`)."""
     if reverse_complement == "average":
         return StrandAverage(network, alphabet)
     if reverse_complement != "augment":

@@ -57,7 +57,8 @@ class Scanner:
 
     def list_chunks(self, layout: ScanLayout, genome: EncodedGenome) -> Chunks:
         """Cut a layout into the rows of the plan."""
-        return list_chunks(layout, genome.contigs, self.plan.chunk, self.context)
+        stride = self.bundle.architecture.stride
+        return list_chunks(layout, genome.contigs, self.plan.chunk, self.context, stride)
 
     def scan(
         self, genome: EncodedGenome, chunks: Chunks, wanted: range
