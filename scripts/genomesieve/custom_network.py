@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import linecache
 import pickle
+import re
 import sys
 import types
 from collections.abc import Mapping, Sequence
@@ -198,10 +199,12 @@ def _read_state_dict(path: Path) -> object:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        if named is None:
+            raise InputError(f"network weights {path} cannot be read; {_EXPECTED}") from error
         raise InputError(
-            f"network weights {path} are refused: they are no safetensors file, and as a pickle "
-            f"they hold more than tensors, which would run code when loaded; {_EXPECTED}. "
-            f"({_one_line(error, 160)})"
+            f"network weights {path} are refused: this pickle names {named[1]}, so that loading it "
+            f"would run code; {_EXPECTED}"
         ) from error
     except Exception as error:
         raise InputError(
