@@ -245,7 +245,8 @@ def _check_context(trial: ContractTrial, reach: tuple[int, int] | None) -> None:
     period = architecture.stride // resolution
     # Room on both sides for as much again as is declared.
     margin = -(-max(context, 200) // architecture.stride)
-    codes = trial.sequence(4, 2 * margin + 1)
+    codes = trial.sequence(_count(architecture), 2 * margin + 1)
+    half = len(codes) // 2
     before = trial.scores(codes)
     generator = torch.Generator().manual_seed(1)
     phases = np.unique(np.linspace(0, period - 1, min(period, _MOST_PHASES)).astype(int))
@@ -255,7 +256,7 @@ def _check_context(trial: ContractTrial, reach: tuple[int, int] | None) -> None:
         changed = torch.randint(
             trial.alphabet.size, codes.shape, generator=generator, dtype=torch.uint8
         )
-        changed[2:] = trial.alphabet.unknown
+        changed[half:] = trial.alphabet.unknown
         changed[:, inside] = codes[:, inside]
         after = trial.scores(changed)
         if not trial.close(before[..., at], after[..., at]).all():
@@ -281,7 +282,9 @@ def measure_reach(trial: ContractTrial) -> tuple[int, int] | None:
     """
     architecture = trial.architecture
     margin = -(-max(architecture.context, 200) // architecture.stride)
-    x = one_hot(trial.sequence(4, 2 * margin + 1).to(trial.device), trial.alphabet)
+    x = one_hot(
+        trial.sequence(_count(architecture), 2 * margin + 1).to(trial.device), trial.alphabet
+    )
     x = x.clone().requires_grad_(True)
     at = margin * (architecture.stride // architecture.resolution)
     try:
@@ -296,6 +299,11 @@ def measure_reach(trial: ContractTrial) -> tuple[int, int] | None:
     first = architecture.context + at * architecture.resolution
     last = first + architecture.resolution - 1
     return max(first - int(seen[0]), 0), max(int(seen[-1]) - last, 0)
+
+
+def _count(architecture: Architecture) -> int:
+    """Return how many sequences to try where each is several contexts long."""
+    return 16 if architecture.context <= 1000 else 2
 
 
 def _check_planning(trial: ContractTrial) -> None:
