@@ -101,19 +101,21 @@ def write_stretch(path: Path, bases: int) -> str:
 
 
 def run_peer(fasta: Path, size: int, folder: Path) -> np.ndarray:
-    """Do what `openspliceai predict` does up to the predictions: (positions, 3), in memory."""
-    import h5py
+    """Do what `openspliceai predict` does up to the predictions: (positions, 3), in memory.
+
+    Predictions are taken where it would write them to a file (which fails with this torch).
+    """
     from openspliceai.predict import predict as peer
 
-    place = f"{folder}/"
+    place, kept = f"{folder}/", []
+    peer.flush_predictions = lambda predictions, path: kept.append(predictions)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         consts = peer.utils.initialize_constants(size)
         datafile, _, sequences = peer.get_sequences(str(fasta), place, size)
         dataset, _ = peer.convert_sequences(datafile, place, consts["SL"], size, SEQ=sequences)
         models, settings = peer.load_pytorch_models(str(weights_of(size)), CPU, consts["SL"], size)
-        path = peer.get_prediction(models, dataset, CPU, settings["BATCH_SIZE"], place)
-    with h5py.File(path) as content:
-        found = content["predictions"][:]
+        peer.get_prediction(models, dataset, CPU, settings["BATCH_SIZE"], place)
+    found = torch.cat(kept).numpy()
     # Windows follow each other; the last one is filled up with padding.
     return found.transpose(0, 2, 1).reshape(-1, found.shape[1])[: len(sequences[0])]
 

@@ -98,9 +98,9 @@ def check_contract(trial: ContractTrial) -> dict:
     _check_values(trial)
     _check_activation(trial)
     _check_repeats(trial)
-    _check_places(trial)
     reach = measure_reach(trial)
     _check_context(trial, reach)
+    _check_places(trial)
     _check_planning(trial)
     context = trial.architecture.context
     if reach is not None and max(reach) < context:
@@ -232,9 +232,8 @@ def _check_places(trial: ContractTrial) -> None:
             raise InputError(
                 f"the network scores a sequence of {count * stride} bp and its context alone "
                 f"otherwise than inside a longer one, by up to {_worst(expected, piece)} in "
-                "log-odds; expected the same: padding at the ends reaches into the predictions "
-                "(declare a larger context and crop), the stride is larger than declared, or "
-                "something mixes over the whole length"
+                "log-odds; expected the same: the network knows where in its input it is, or its "
+                "pools and strides are larger than model.stride"
             )
 
 
@@ -267,8 +266,9 @@ def _check_context(trial: ContractTrial, reach: tuple[int, int] | None) -> None:
             raise InputError(
                 f"bases outside the declared context of {context} bp change a prediction by up to "
                 f"{_worst(before[..., at], after[..., at])} in log-odds{seen}; expected no change: "
-                "declare a larger model.context; a network that mixes over the whole length "
-                "(attention, recurrence, norms over length) has none"
+                "declare a larger model.context (and model.crop, where the network pads); a "
+                "network that mixes over the whole length (attention, recurrence, norms over "
+                "length) has none"
             )
 
 
@@ -303,7 +303,7 @@ def measure_reach(trial: ContractTrial) -> tuple[int, int] | None:
 
 def _count(architecture: Architecture) -> int:
     """Return how many sequences to try where each is several contexts long."""
-    return 16 if architecture.context <= 1000 else 2
+    return 64 if architecture.context <= 1000 else 2
 
 
 def _check_planning(trial: ContractTrial) -> None:
