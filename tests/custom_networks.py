@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 RECIPE = Path(__file__).parents[1] / "config" / "recipes" / "custom_network.py"
 CONTEXT = 10
@@ -41,3 +42,17 @@ def motif_weights() -> dict[str, Tensor]:
         weights["head.weight"][1 + channel, channel, 0] = 3
     weights["head.bias"] += torch.tensor([3.0, -4.0, -4.0])
     return weights
+
+
+class Coarse(nn.Module):
+    """Pools by 8 and gives every base of a pool a value (as in a U-net), 20 bp of context."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv1d(4, 6, 9)
+        self.second = nn.Conv1d(6, 3 * 8, 1)
+
+    def forward(self, x):
+        y = functional.max_pool1d(torch.relu(self.first(x[..., 16:-16])), 8)
+        y = self.second(y)
+        return y.unflatten(1, (3, 8)).transpose(2, 3).flatten(2)

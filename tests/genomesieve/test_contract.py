@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from custom_networks import CONTEXT, OUTPUTS, motif_weights, recipe_network
+from custom_networks import CONTEXT, OUTPUTS, Coarse, motif_weights, recipe_network
 from genomesieve.architecture import resolve_architecture
 from genomesieve.contract import ContractTrial, check_contract
 from genomesieve.custom_network import CustomNetwork
@@ -52,20 +52,6 @@ class Padded(nn.Module):
 
     def forward(self, x):
         return self.second(torch.relu(self.first(x)))
-
-
-class Coarse(nn.Module):
-    """Pools by 8 and gives every base of a pool a value (as in a U-net), 20 bp of context."""
-
-    def __init__(self):
-        super().__init__()
-        self.first = nn.Conv1d(4, 6, 9)
-        self.second = nn.Conv1d(6, 3 * 8, 1)
-
-    def forward(self, x):
-        y = functional.max_pool1d(torch.relu(self.first(x[..., 16:-16])), 8)
-        y = self.second(y)
-        return y.unflatten(1, (3, 8)).transpose(2, 3).flatten(2)
 
 
 def test_a_network_that_keeps_the_contract_passes(caplog):
