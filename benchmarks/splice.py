@@ -84,7 +84,7 @@ def import_published(size: int, folder: Path) -> str:
     options = {
         "--network-code": CODE, "--weights": weights_of(size), "--labels": "exclusive",
         "--model": json.dumps(declared(size)), "--classes": json.dumps(classes),
-        "--output-dir": folder, "--device": "cpu",
+        "--output-dir": folder,
     }  # fmt: skip
     words = [str(item) for pair in options.items() for item in pair]
     assert import_model.main([*words, "--threads", str(torch.get_num_threads())]) == 0

@@ -3,8 +3,9 @@
 In: the code (--network-code file.py:Class, a torch.nn.Module), a state_dict or safetensors file,
 and what is declared of the network: context, resolution, stride, outputs and activation. All of it
 is tried on random sequence first, and the script says what it found where that differs from what is
-declared. Out, in --output-dir: model.safetensors, model.json and history.tsv (without rows), as
-train_model writes them. Pickled modules are refused.
+declared (on the CPU, since a GPU may round float32 more coarsely than the trial allows). Out, in
+--output-dir: model.safetensors, model.json and history.tsv (without rows), as train_model writes
+them. Pickled modules are refused.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from genomesieve.bundle import Bundle, save_bundle
 from genomesieve.command_line import (
     add_class_arguments,
     add_code_argument,
-    add_device_arguments,
     json_value,
     make_parser,
     run_script,
@@ -34,7 +34,6 @@ from genomesieve.custom_settings import CustomSettings
 from genomesieve.errors import InputError
 from genomesieve.labelled_genome import shared_strandedness
 from genomesieve.networks import with_strands
-from genomesieve.scanner import choose_device
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default="augment",
         help="unstranded classes: take the network as it is, or average both strands everywhere",
     )
-    add_device_arguments(parser)
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of the model")
     return parser.parse_args(argv)
 
@@ -69,7 +68,6 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def import_network(arguments: argparse.Namespace) -> None:
     """Load code and weights, try them, and write the model folder."""
     torch.set_num_threads(arguments.threads)
-    device = choose_device(arguments.device)
     architecture = resolve_architecture(arguments.model)
     if not isinstance(architecture.settings, CustomSettings):
         raise InputError(f"model.preset is {architecture.settings.preset!r}; expected custom")
@@ -78,9 +76,8 @@ def import_network(arguments: argparse.Namespace) -> None:
     code = load_code(arguments.network_code)
     network = build_custom_network(code, architecture, classes, arguments.labels)
     fill_weights(network, read_weights(arguments.weights), arguments.weights)
-    network = network.eval().requires_grad_(False).to(device)
-    trial = ContractTrial(network, architecture, arguments.labels, device)
-    findings = check_contract(trial)
+    network = network.eval().requires_grad_(False)
+    findings = check_contract(ContractTrial(network, architecture, arguments.labels))
     logger.info("the network keeps the model contract: %s", findings)
     bundle = Bundle(
         name=architecture.settings.preset,

@@ -35,7 +35,7 @@ def run(weights, folder, model=None, code=CODE, classes=None, labels="exclusive"
         [
             *("--network-code", code, "--weights", str(weights)),
             *("--model", json.dumps(model or MODEL), "--labels", labels),
-            *("--classes", json.dumps(classes or CLASSES), "--device", "cpu", "--threads", "1"),
+            *("--classes", json.dumps(classes or CLASSES), "--threads", "1"),
             *("--output-dir", str(folder), *extra),
         ]
     )

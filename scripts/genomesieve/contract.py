@@ -42,14 +42,12 @@ class ContractTrial:
         What is declared of it.
     labels : str
         `exclusive` or `independent`.
-    device : torch.device
     alphabet : Alphabet
     """
 
     network: CustomNetwork
     architecture: Architecture
     labels: str
-    device: torch.device = torch.device("cpu")
     alphabet: Alphabet = DNA
 
     def sequence(self, count: int, strides: int, seed: int = 0) -> Tensor:
@@ -62,11 +60,11 @@ class ContractTrial:
     def run(self, codes: Tensor, network: nn.Module | None = None) -> Tensor:
         """Run a network on codes (N, L) and return what it returns."""
         with torch.inference_mode():
-            return (network or self.network)(one_hot(codes.to(self.device), self.alphabet))
+            return (network or self.network)(one_hot(codes, self.alphabet))
 
     def scores(self, codes: Tensor) -> Tensor:
-        """Return log-odds (N, classes, bins), on the host."""
-        return log_odds(self.run(codes), self.labels).cpu()
+        """Return log-odds (N, classes, bins)."""
+        return log_odds(self.run(codes), self.labels)
 
     def close(self, one: Tensor, other: Tensor) -> Tensor:
         """Tell which log-odds agree: within TOLERANCE * max(1, |s|) and the steps of a sigmoid."""
@@ -282,9 +280,7 @@ def measure_reach(trial: ContractTrial) -> tuple[int, int] | None:
     """
     architecture = trial.architecture
     margin = -(-max(architecture.context, 200) // architecture.stride)
-    x = one_hot(
-        trial.sequence(_count(architecture), 2 * margin + 1).to(trial.device), trial.alphabet
-    )
+    x = one_hot(trial.sequence(_count(architecture), 2 * margin + 1), trial.alphabet)
     x = x.clone().requires_grad_(True)
     at = margin * (architecture.stride // architecture.resolution)
     try:

@@ -138,15 +138,14 @@ rule import_model:
         classes=label_classes,
         labels=setting("labels"),
         reverse_complement=setting("reverse_complement"),
-        device=PLAN.settings["device"],
         folder=subpath(output.model, parent=True),
     message:
         "Importing the network of screen {wildcards.screen}"
     shell:
         "python {input.source[0]:q} {params.network} --weights {input.weights:q}"
         " --model {params.model:q} --classes {params.classes:q} --labels {params.labels}"
-        " --reverse-complement {params.reverse_complement} --device {params.device}"
-        " --threads {threads} --output-dir {params.folder:q} > {log:q} 2>&1"
+        " --reverse-complement {params.reverse_complement} --threads {threads}"
+        " --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
 rule fit_baseline:
