@@ -108,6 +108,7 @@ class SpliceNetwork(nn.Module):
         self.context = sum(reach)
         self.crops = [self.context - sum(reach[:done]) for done in range(len(groups) + 1)]
         self.geometry = Geometry(self.context, 1)
+        self.register_load_state_dict_pre_hook(_rename_published)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map one-hot (N, 4, L) to logits (N, 3, L - 2 * context): none, acceptor, donor."""
@@ -130,19 +131,23 @@ class SpliceNetwork(nn.Module):
 
     def load_published(self, weights: dict[str, Tensor]) -> SpliceNetwork:
         """Take over published weights, tensor by tensor in their order; shapes must agree."""
-        given = list(weights.values())
-        wanted = [item for layer in self.layers_in_published_order() for item in state_of(layer)]
-        if [tuple(item.shape) for item in given] != [tuple(item.shape) for item in wanted]:
-            raise ValueError("weights do not fit the network: shapes differ")
-        with torch.no_grad():
-            for target, source in zip(wanted, given):
-                target.copy_(source)
+        self.load_state_dict(weights)
         return self
 
 
-def state_of(layer: nn.Module) -> list[Tensor]:
-    """List the tensors of a layer in the order of its state."""
-    return list(layer.state_dict().values())
+def _rename_published(network: SpliceNetwork, state: dict, prefix: str, *_: object) -> None:
+    """Give published weights our names, in their order; weights with our names stay as they are."""
+    published = [key for key in state if key.startswith(prefix)]
+    if prefix + "initial_conv.weight" not in published:
+        return
+    names = {layer: name for name, layer in network.named_modules()}
+    own = [
+        f"{prefix}{names[layer]}.{key}"
+        for layer in network.layers_in_published_order()
+        for key in layer.state_dict()
+    ]
+    values = [state.pop(key) for key in published]
+    state.update(zip(own, values, strict=True))
 
 
 def _cropped(x: Tensor, crop: int) -> Tensor:

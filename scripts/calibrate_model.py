@@ -1,10 +1,10 @@
 """Calibrate a model on the calibrate part of its training genomes, at their own rate of sites.
 
-In: a model folder from train_model or fit_baseline, and the training genomes with sites, intervals
-and split. Out, in --output-dir: the bundle that scans use. Its model.json gains probabilities,
-thresholds for the precisions asked for (per merged call), the table of false discovery rates, what
-a promise rests on, and the plan that every later scan follows. The calibrate part is used for
-nothing else.
+In: a model folder from train_model, import_model or fit_baseline, and the training genomes with
+sites, intervals and split. Out, in --output-dir: the bundle that scans use. Its model.json gains
+probabilities, thresholds for the precisions asked for (per merged call), the table of false
+discovery rates, what a promise rests on, and the plan that every later scan follows. The calibrate
+part is used for nothing else.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from genomesieve.calibration import calibrate_class, fit_logistic
 from genomesieve.calls import judge_calls, merge_candidates
 from genomesieve.command_line import (
     add_class_arguments,
+    add_code_argument,
     add_device_arguments,
     add_genome_arguments,
     check_genome_arguments,
@@ -73,6 +74,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
     parser.add_argument("--model", type=Path, required=True, help="uncalibrated model folder")
+    add_code_argument(parser)
     add_genome_arguments(parser)
     add_class_arguments(parser)
     parser.add_argument(
@@ -107,7 +109,7 @@ def calibrate(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     check_genome_arguments(arguments)
     settings = read_settings(arguments.settings)
-    bundle = load_bundle(arguments.model)
+    bundle = load_bundle(arguments.model, arguments.network_code)
     require_classes(bundle, list(arguments.classes), arguments.model)
     device = choose_device(arguments.device)
     plan, reasons = plan_scan(

@@ -31,6 +31,7 @@ import torch
 from genomesieve.bundle import Bundle, load_bundle
 from genomesieve.chunks import Chunks, shard_of_rows
 from genomesieve.command_line import (
+    add_code_argument,
     add_device_arguments,
     add_scan_arguments,
     make_parser,
@@ -83,6 +84,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
     add_scan_arguments(parser)
+    add_code_argument(parser)
     parser.add_argument("--shard", type=int, default=1, help="which shard, counted from 1")
     parser.add_argument("--shards", type=int, default=1, help="into how many the scan is cut")
     parser.add_argument(
@@ -123,7 +125,7 @@ def scan(arguments: argparse.Namespace) -> None:
 
 def open_task(arguments: argparse.Namespace) -> ScanTask:
     """Read the model and the genome and cut the scan into rows."""
-    bundle = load_bundle(arguments.model)
+    bundle = load_bundle(arguments.model, arguments.network_code)
     floors = calibrated_floors(bundle, arguments.model)
     plan = ScanPlan(**bundle.scan_plan)
     genome = EncodedGenome.open(arguments.genome_folder, arguments.genome_folder.name)

@@ -1,9 +1,11 @@
 """The report: complete, well-formed, self-contained, and honest where something is missing."""
 
+import json
 import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pandas as pd
@@ -125,6 +127,20 @@ def test_answer_states_what_the_tables_hold(full, tmp_path):
     assert f"found {row['observed'] * 100:.0f} % (the promise was not kept)" in text
     calls = pd.read_csv(folder / "thaliana" / "calls.bed.gz", sep="\t")
     assert f"held out from training it makes {len(calls)} calls" in text
+
+
+def test_imported_network_is_said_to_be_one(tmp_path):
+    arguments = write_screen(tmp_path)
+    path = Path(arguments[arguments.index("--model") + 1]) / "model.json"
+    facts = json.loads(path.read_text())
+    path.write_text(json.dumps(facts | {"training": {"imported": True}}))
+    output = tmp_path / "report.html"
+    assert main([*arguments, "--output", str(output), "--figures", str(tmp_path / "svg")]) == 0
+    text = Page(output.read_text()).text
+    assert "was imported with its weights to find donor and acceptor sites" in text
+    assert "what it was trained on is not known here" in text
+    assert "held out from calibration it makes" in text
+    assert "held out from training it makes" not in text and "was trained to find" not in text
 
 
 def test_without_baselines_and_with_a_genome_that_was_not_scanned(tmp_path):

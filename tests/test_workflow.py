@@ -215,7 +215,7 @@ def test_commands_of_the_demo_are_understood(repository, tmp_path):
     shutil.copytree(repository / "config", tmp_path / "config")
     plan = snakemake(repository, tmp_path, "--dry-run", "--printshellcmds")
     scripts = {path.stem for path in (repository / "scripts").glob("*.py")}
-    assert assert_commands_are_understood(plan) == scripts - {"summarise_run"}
+    assert assert_commands_are_understood(plan) == scripts - {"summarise_run", "import_model"}
     jobs = planned_jobs(plan)
     assert (jobs["unpack_file"], jobs["encode_genome"], jobs["evaluate_scan"]) == (5, 3, 2)
 
@@ -242,6 +242,25 @@ def test_commands_of_the_binding_recipe_are_understood(repository, tmp_path):
     scripts = assert_commands_are_understood(plan)
     assert {"extract_sites", "train_model", "merge_scan", "render_report"} <= scripts
     assert planned_jobs(plan)["merge_scan_binding_labelled"] == 2
+
+
+def test_a_network_of_ones_own_is_imported_and_not_trained(repository, tmp_path):
+    shutil.copytree(repository / "config" / "recipes", tmp_path / "config" / "recipes")
+    (tmp_path / "data").mkdir()
+    for name in ("custom_network.pt", "genome.fa.gz", "genome.gtf.gz"):
+        (tmp_path / "data" / name).touch()
+    recipe = ("--configfile", "config/recipes/custom_network.yaml")
+    plan = snakemake(repository, tmp_path, *recipe, "--dry-run", "--printshellcmds")
+    scripts = assert_commands_are_understood(plan)
+    assert "import_model" in scripts
+    assert not {"sample_windows", "augment_windows", "train_model"} & scripts
+    jobs = planned_jobs(plan)
+    assert (jobs["import_model"], jobs["calibrate_model"], jobs["scan_genome"]) == (1, 2, 2)
+    code = "--network-code config/recipes/custom_network.py:SmallNetwork"
+    commands = re.findall(r"^Shell command: (python .*)$", plan.stdout, re.MULTILINE)
+    users = [Path(shlex.split(line)[1]).stem for line in commands if code in line]
+    # The option is given where the file is an input; the baseline's jobs go without both.
+    assert sorted(users) == ["calibrate_model", "import_model", "scan_genome"]
 
 
 @pytest.mark.timeout(420)

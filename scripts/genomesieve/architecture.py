@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 
+from genomesieve.custom_settings import CustomSettings
 from genomesieve.errors import InputError
 from genomesieve.settings import complete_settings
 
@@ -192,8 +193,8 @@ class NetworkSettings:
         return flank
 
     @property
-    def stride(self) -> int:
-        """Bases that scan starts are multiples of."""
+    def scan_stride(self) -> int:
+        """Bases whose multiples scans start at."""
         return self.window if self.windowed else self.resolution
 
     def to_dict(self) -> dict:
@@ -262,7 +263,7 @@ class KmerSettings:
         return max(-self.edges[0], self.edges[-1] + self.k - 1 - self.resolution, 0)
 
 
-Settings = NetworkSettings | PwmSettings | KmerSettings
+Settings = NetworkSettings | PwmSettings | KmerSettings | CustomSettings
 _DISTANT = {"stem_kernels": (15,), "stem_pools": (5,), "resolution": 50, "pooling": "max"}
 PRESETS: dict[str, tuple[type, dict]] = {
     "dilated": (NetworkSettings, {"trunk": "dilated"}),
@@ -298,10 +299,11 @@ PRESETS: dict[str, tuple[type, dict]] = {
     ),
     "pwm": (PwmSettings, {}),
     "kmer": (KmerSettings, {}),
+    "custom": (CustomSettings, {}),
 }
 """Kind of settings and their defaults, by the name that a configuration gives."""
 NETWORKS = tuple(name for name, (kind, _) in PRESETS.items() if kind is NetworkSettings)
-"""Presets that are trained; the others are fitted as baselines."""
+"""Presets that are trained; baselines are fitted, and a network of one's own is imported."""
 
 
 @dataclass(frozen=True)
@@ -327,9 +329,8 @@ class Architecture:
     def __post_init__(self) -> None:
         object.__setattr__(self, "context", self.settings.context)
         object.__setattr__(self, "resolution", self.settings.resolution)
-        object.__setattr__(
-            self, "stride", getattr(self.settings, "stride", self.settings.resolution)
-        )
+        stride = getattr(self.settings, "scan_stride", self.settings.resolution)
+        object.__setattr__(self, "stride", stride)
 
     def to_dict(self) -> dict:
         """Return the settings as plain values, as they stand in model.json."""
@@ -371,10 +372,11 @@ def resolve_architecture(model: Mapping) -> Architecture:
 
 
 def resolve_network(model: Mapping) -> Architecture:
-    """As `resolve_architecture`, but only for what `train_model` trains: no baseline."""
-    if isinstance(model, Mapping) and model.get("preset") not in NETWORKS:
+    """As `resolve_architecture`, but only for a screen's own network: no baseline."""
+    known = (*NETWORKS, "custom")
+    if isinstance(model, Mapping) and model.get("preset") not in known:
         raise InputError(
-            f"model.preset is {model.get('preset')!r}; expected one of {', '.join(NETWORKS)}"
+            f"model.preset is {model.get('preset')!r}; expected one of {', '.join(known)}"
         )
     return resolve_architecture(model)
 

@@ -16,9 +16,11 @@ from torch import nn
 
 import genomesieve
 from genomesieve.architecture import Architecture, resolve_architecture
+from genomesieve.custom_network import build_custom_network, load_code, require_same_code
+from genomesieve.custom_settings import CustomSettings
 from genomesieve.errors import InputError
 from genomesieve.files import existing_file, read_json, whole_file, write_json, write_table
-from genomesieve.networks import build_network
+from genomesieve.networks import build_network, with_strands
 
 FORMAT = 1
 _REQUIRED = ("format", "name", "architecture", "classes", "stranded", "labels", "calibration")
@@ -51,6 +53,8 @@ class Bundle:
         How the calibration scan was cut, and so every later one is.
     history : pandas.DataFrame
         One row a logged step.
+    code : dict or None
+        Of a user's own network: digest of its file and name of its class, to compare with.
     """
 
     name: str
@@ -64,6 +68,7 @@ class Bundle:
     calibration: dict | None = None
     scan_plan: dict | None = None
     history: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["step", "loss"]))
+    code: dict | None = None
 
     @property
     def strands(self) -> int:
@@ -84,6 +89,7 @@ class Bundle:
             "context": self.architecture.context,
             "stride": self.architecture.stride,
             "architecture": self.architecture.to_dict(),
+            "code": self.code,
             "parameters": sum(weight.numel() for weight in self.network.state_dict().values()),
             "training": self.training,
             "scan_plan": self.scan_plan,
@@ -95,14 +101,22 @@ def save_bundle(folder: str | os.PathLike, bundle: Bundle) -> None:
     """Write a bundle; model.json comes last, so that a folder with one is complete."""
     folder = Path(folder)
     with whole_file(folder / "model.safetensors") as temporary:
-        weights = {key: value.contiguous() for key, value in bundle.network.state_dict().items()}
+        # Copies, since safetensors refuses tensors that share memory (tied weights).
+        state = bundle.network.state_dict()
+        weights = {key: value.contiguous().clone() for key, value in state.items()}
         safetensors.torch.save_file(weights, temporary)
     write_table(folder / "history.tsv", bundle.history)
     write_json(folder / "model.json", bundle.describe())
 
 
-def load_bundle(folder: str | os.PathLike) -> Bundle:
-    """Read a bundle that `train_model`, `fit_baseline` or `calibrate_model` wrote.
+def load_bundle(folder: str | os.PathLike, network_code: str | None = None) -> Bundle:
+    """Read a bundle that `train_model`, `import_model`, `fit_baseline` or `calibrate_model` wrote.
+
+    Parameters
+    ----------
+    folder : path-like
+    network_code : str or None
+        `file.py:Class` of a user's own network, from the configuration; None for all others.
 
     Returns
     -------
@@ -112,8 +126,9 @@ def load_bundle(folder: str | os.PathLike) -> Bundle:
     Raises
     ------
     InputError
-        If a file is missing or damaged, the format is newer than this version knows, or weights
-        and description do not fit each other.
+        If a file is missing or damaged, the format is newer than this version knows, weights and
+        description do not fit each other, or a user's own network comes without the code that it
+        was imported with.
     """
     folder = Path(folder)
     path = folder / "model.json"
@@ -122,9 +137,7 @@ def load_bundle(folder: str | os.PathLike) -> Bundle:
     architecture = resolve_architecture(content["architecture"])
     strandedness = set(content["stranded"])
     reverse_complement = content.get("reverse_complement", "augment")
-    network = build_network(
-        architecture, len(content["classes"]), content["labels"], reverse_complement
-    )
+    network = _make_network(content, architecture, reverse_complement, network_code, folder)
     _load_weights(network, existing_file(folder / "model.safetensors", "model weights"))
     history = folder / "history.tsv"
     return Bundle(
@@ -139,7 +152,35 @@ def load_bundle(folder: str | os.PathLike) -> Bundle:
         calibration=content["calibration"],
         scan_plan=content.get("scan_plan"),
         history=pd.read_csv(history, sep="\t") if history.is_file() else pd.DataFrame(),
+        code=content.get("code"),
     )
+
+
+def _make_network(
+    content: dict,
+    architecture: Architecture,
+    reverse_complement: str,
+    network_code: str | None,
+    folder: Path,
+) -> nn.Module:
+    """Make the network that model.json describes, with fresh weights."""
+    classes, labels = content["classes"], content["labels"]
+    if not isinstance(architecture.settings, CustomSettings):
+        if network_code is not None:
+            raise InputError(
+                f"model {folder} is a {architecture.settings.preset} network; --network-code is "
+                "for networks that were imported"
+            )
+        return build_network(architecture, len(classes), labels, reverse_complement)
+    if network_code is None:
+        raise InputError(
+            f"model {folder} holds a network of the user's own, and no model folder names code to "
+            "be run; expected --network-code file.py:Class"
+        )
+    code = load_code(network_code)
+    require_same_code(code, content.get("code"), folder)
+    network = build_custom_network(code, architecture, classes, labels)
+    return with_strands(network, reverse_complement)
 
 
 def _check_description(content: dict, path: Path) -> None:

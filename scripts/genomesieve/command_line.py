@@ -196,6 +196,16 @@ def add_device_arguments(parser: argparse.ArgumentParser, several: bool = False)
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of a process")
 
 
+def add_code_argument(parser: argparse.ArgumentParser, required: bool = False) -> None:
+    """Add the code of a user's own network; a model folder never names it."""
+    parser.add_argument(
+        "--network-code",
+        required=required,
+        metavar="FILE.py:CLASS",
+        help="code of a network of your own, a torch.nn.Module; for models that were imported",
+    )
+
+
 def add_scan_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what names a scan: the calibrated model, the genome's split and its scanned parts."""
     parser.add_argument("--model", type=Path, required=True, help="calibrated model folder")

@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
 
 from genomesieve.architecture import Architecture, resolve_network
+from genomesieve.custom_settings import CustomSettings, check_sources, output_order
 from genomesieve.errors import InputError
 from genomesieve.files import existing_file
 from genomesieve.settings import bigwig_classes
@@ -77,6 +78,16 @@ class Screen:
     def baselines(self) -> tuple[str, ...]:
         """Methods that are fitted beside the network."""
         return tuple(self.settings["baselines"])
+
+    @property
+    def imported(self) -> bool:
+        """Whether the network is the user's own, imported with its weights and not trained."""
+        return isinstance(self.architecture.settings, CustomSettings)
+
+    @property
+    def network_code(self) -> str:
+        """The `file.py:Class` of the user's own network; empty for the presets."""
+        return self.architecture.settings.network if self.imported else ""
 
     @property
     def used_genomes(self) -> tuple[str, ...]:
@@ -352,6 +363,7 @@ def _screen(name: str, settings: dict, genomes: Mapping[str, Genome], tracks: li
                 )
     try:
         architecture = resolve_network(settings["model"])
+        _check_custom(architecture, settings)
     except InputError as error:
         raise InputError(f"{where}.{error}") from None
     chosen = {genome: _tracks_of(genome, settings, tracks) for genome in used}
@@ -389,6 +401,20 @@ def _has_sites(genome: Genome, tracks: list[dict], settings: dict) -> bool:
     """Return whether a genome has an annotation that is asked for, or a track of sites."""
     annotated = any(item["site"] for item in settings["classes"].values())
     return bool(annotated and genome.annotation) or any(row["role"] == "site" for row in tracks)
+
+
+def _check_custom(architecture: Architecture, settings: dict) -> None:
+    """Raise InputError unless a network of the user's own can be imported for a screen."""
+    declared = architecture.settings
+    if not isinstance(declared, CustomSettings):
+        return
+    check_sources(declared)
+    output_order(declared, list(settings["classes"]), settings["labels"])
+    if settings["training"]:
+        raise InputError(
+            f"training is {settings['training']}; expected none: a custom network is imported with "
+            "its weights and not trained"
+        )
 
 
 def _check_classes(screen: Screen, where: str) -> None:

@@ -24,6 +24,7 @@ from genomesieve.architecture import (
 )
 from genomesieve.baseline_networks import KmerNetwork, PwmNetwork
 from genomesieve.convolutions import Convolution
+from genomesieve.custom_settings import CustomSettings
 from genomesieve.errors import InputError
 from genomesieve.norms import build_norm
 from genomesieve.pooling import build_pooling
@@ -160,11 +161,27 @@ def build_network(
     return StrandAverage(network, alphabet) if reverse_complement == "average" else network
 
 
+def with_strands(
+    network: nn.Module, reverse_complement: str, alphabet: Alphabet = DNA
+) -> nn.Module:
+    """Return a finished network itself (`augment`) or its mean over both strands (`average`)."""
+    if reverse_complement == "average":
+        return StrandAverage(network, alphabet)
+    if reverse_complement != "augment":
+        raise InputError(
+            f"reverse_complement is {reverse_complement!r}; expected augment or average: weights "
+            "that are given cannot be tied"
+        )
+    return network
+
+
 def _bare_network(
     settings: Settings, outputs: int, reverse_complement: str, alphabet: Alphabet
 ) -> nn.Module:
     """Build the network that settings of any kind describe."""
     tied = reverse_complement == "equivariant"
+    if isinstance(settings, CustomSettings):
+        raise InputError("model.preset is custom: its network is imported by import_model.py")
     if isinstance(settings, NetworkSettings):
         if tied:
             _check_pairs(settings)

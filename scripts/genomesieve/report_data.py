@@ -140,6 +140,11 @@ class Screen:
         return [str(note) for note in self.settings.get("notes") or []]
 
     @property
+    def imported(self) -> bool:
+        """Whether the network came with its weights: what it was trained on is not known here."""
+        return bool((self.network.facts.get("training") or {}).get("imported"))
+
+    @property
     def models(self) -> list[ModelFacts]:
         """The network, then the baselines."""
         return [self.network, *self.baselines]

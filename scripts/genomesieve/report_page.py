@@ -288,18 +288,19 @@ def _logos(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
 
 def _training(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
     """Return the section on training."""
-    return Section(
-        "training",
-        "Training",
-        [
-            _text(
-                "The loss is weighted so that it speaks for the whole training part, although "
-                "sites were sampled more often. The average precision is measured at natural "
-                "prevalence on the validation part."
-            ),
-            Item("picture", drawn["training"]),
-        ],
+    text = (
+        "The loss is weighted so that it speaks for the whole training part, although "
+        "sites were sampled more often. The average precision is measured at natural "
+        "prevalence on the validation part."
     )
+    if screen.imported:
+        text = (
+            "The network was imported with its weights and not trained here. What it was trained "
+            "on is not known, so parts called held out are held out from calibration (and from the "
+            "baselines) alone, and the audit of leakage below compares with the train part of the "
+            "split, which this network need not have seen."
+        )
+    return Section("training", "Training", [_text(text), Item("picture", drawn["training"])])
 
 
 def _split(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
@@ -334,8 +335,9 @@ def _dropped(screen: Screen) -> Section:
         for subject, summary in genome.summaries.items():
             title = f"{genome.name}: {subject}, everything counted"
             items.append(Item("fold", tables.summary_table(summary), title))
-    windows = tables.summary_table(screen.windows_summary)
-    items.append(Item("fold", windows, "Training windows: how they were drawn"))
+    if screen.windows_summary:
+        windows = tables.summary_table(screen.windows_summary)
+        items.append(Item("fold", windows, "Training windows: how they were drawn"))
     return Section("dropped", "What was dropped on the way", items)
 
 

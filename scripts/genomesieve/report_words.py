@@ -57,10 +57,16 @@ def training_sentence(screen: Screen) -> Markup:
     rates = [(name, known[name]) for name in screen.classes if name in known]
     unit = "positions" if screen.resolution == 1 else f"bins of {screen.resolution} bp"
     each = " (both strands counted)" if screen.strands == 2 else ""
-    text = Markup("The network <b>{}</b> was trained to find <b>{}</b> sites").format(
-        screen.network.name, listed(screen.classes)
+    verb = "imported with its weights" if screen.imported else "trained"
+    text = Markup("The network <b>{}</b> was {} to find <b>{}</b> sites").format(
+        screen.network.name, verb, listed(screen.classes)
     )
-    if places:
+    if screen.imported:
+        text += Markup(
+            "; <b>what it was trained on is not known here</b>, and it may have seen what it is "
+            "tested on. Its probabilities were calibrated on {}"
+        ).format(screen.calibration_genome)
+    elif places:
         text += Markup(" on <b>{}</b>").format(places)
     if rates and len(rates) <= MOST_CLASSES:
         verb = "is" if screen.resolution == 1 else "holds"
@@ -80,9 +86,10 @@ def article(name: str) -> str:
 
 
 def held_out_sentence(screen: Screen, genome: GenomeResults) -> Markup:
-    """Say how the promise held on the part of a genome that training never saw."""
-    text = Markup("On <b>{} of {}</b> held out from training it makes <b>{} calls</b>").format(
-        megabases(genome.scanned_bases), genome.name, count(len(genome.calls))
+    """Say how the promise held on the part of a genome that training (here) never saw."""
+    held_out_from = "calibration" if screen.imported else "training"
+    text = Markup("On <b>{} of {}</b> held out from {} it makes <b>{} calls</b>").format(
+        megabases(genome.scanned_bases), genome.name, held_out_from, count(len(genome.calls))
     )
     return text + _clauses(screen, genome) + Markup(".")
 

@@ -92,6 +92,41 @@ def test_mistakes_are_named_in_one_line(demo, schemas, path, value, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.fixture
+def own_network(repository, monkeypatch):
+    monkeypatch.chdir(repository)
+    return yaml.safe_load((repository / "config/recipes/custom_network.yaml").read_text())
+
+
+def test_a_network_of_ones_own_is_imported(own_network, demo, schemas):
+    screen = resolve_plan(own_network, *schemas).screens["custom_splice"]
+    assert screen.imported
+    assert screen.network_code == "config/recipes/custom_network.py:SmallNetwork"
+    assert (screen.architecture.context, screen.architecture.resolution) == (10, 1)
+    trained = resolve_plan(demo, *schemas).screens["splice"]
+    assert not trained.imported and trained.network_code == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("model.weights", None, "model.weights is missing"),
+        ("model.network", None, "expected the form file.py:Class"),
+        ("model.network", "custom_network.py", "expected the form file.py:Class"),
+        ("model.context", None, "model.context is missing"),
+        ("model.outputs", ["acceptor", "donor"], "background, donor, acceptor"),
+        ("model.activation", "sigmoid", "goes with labels: independent"),
+        ("model.activaton", "logits", "did you mean 'activation'"),
+        ("training", {"steps": 5}, "and not trained"),
+    ],
+)
+def test_mistakes_about_ones_own_network_are_named(own_network, schemas, path, value, message):
+    changed = change(own_network, f"screens.custom_splice.{path}", value)
+    with pytest.raises(InputError, match=message) as error:
+        resolve_plan(changed, *schemas)
+    assert "\n" not in str(error.value) and "screens.custom_splice" in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

@@ -3,11 +3,13 @@ import pandas as pd
 import pytest
 import torch
 
+from custom_networks import Coarse
 from genomesieve.alphabet import DNA
 from genomesieve.architecture import resolve_architecture
 from genomesieve.batches import one_hot
 from genomesieve.bundle import Bundle
 from genomesieve.chunks import shard_of_rows
+from genomesieve.custom_network import CustomNetwork
 from genomesieve.genome import EncodedGenome
 from genomesieve.layout import make_layout
 from genomesieve.networks import build_network, log_odds
@@ -171,3 +173,31 @@ def test_unknown_bins_have_no_score(genome):
     bins = np.flatnonzero(genome.codes == DNA.unknown)
     assert (codes[..., bins] == UNSCORED).all()
     assert (codes == UNSCORED).sum() == len(bins) * 4
+
+
+def coarse_bundle():
+    """A network that pools by 8 bp and gives every base a value: its scores depend on the phase."""
+    torch.manual_seed(4)
+    outputs = ["background", "x", "y"]
+    model = {"preset": "custom", "context": 20, "stride": 8, "outputs": outputs}
+    architecture = resolve_architecture(model)
+    network = CustomNetwork(Coarse(), architecture.settings, [0, 1, 2]).eval()
+    return Bundle("custom", network, architecture, ["x", "y"], True, "exclusive")
+
+
+def test_a_stride_beyond_the_resolution_keeps_its_phase(genome):
+    bundle = coarse_bundle()
+    layout = whole_layout(genome, bundle)
+    found = [decode_scores(scan(genome, bundle, layout, chunk)) for chunk in (48, 136, 2000)]
+    assert np.nanstd(found[0]) > 0.05
+    for other in found[1:]:
+        np.testing.assert_allclose(found[0], other, rtol=2e-3, atol=1e-3)
+    # Plus strand of the first contig, computed on the grid of its own first base.
+    codes = np.full(1240 + 40, DNA.unknown, dtype=np.uint8)
+    codes[20 : 20 + 1237] = genome.codes[:1237]
+    with torch.inference_mode():
+        logits = bundle.network(one_hot(torch.from_numpy(codes[None]), DNA))
+    expected = log_odds(logits, "exclusive")[0, :, :1237].numpy()
+    known = genome.codes[:1237] != DNA.unknown
+    mine = found[0][0][:, :1237][:, known]
+    np.testing.assert_allclose(mine, expected[:, known], rtol=2e-3, atol=1e-3)

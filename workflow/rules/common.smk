@@ -16,6 +16,7 @@ for module in (
     "errors",
     "files",
     "settings",
+    "custom_settings",
     "architecture",
     "sources",
     "configuration",
@@ -163,6 +164,37 @@ def engine_threads(wildcards):
     training have priority over merging and evaluation, whose single cores can be shared later.
     """
     return 8 if wildcards.road == f"results/{screen_of(wildcards).name}" else 1
+
+
+def network_file(wildcards):
+    """Return the code of a screen's own network, if the job's model is one."""
+    screen = screen_of(wildcards)
+    own = wildcards.get("road", f"results/{screen.name}") == f"results/{screen.name}"
+    return screen.network_code.rpartition(":")[0] if own and screen.imported else []
+
+
+def network_code(wildcards, input):
+    """Write the option that names the code of a screen's own network, if there is one."""
+    names = [screen_of(wildcards).network_code] if input.network else []
+    return option("--network-code", names)
+
+
+def network_weights(wildcards):
+    """Return the weights of a screen's own network."""
+    return screen_of(wildcards).settings["model"]["weights"]
+
+
+def custom_settings(wildcards):
+    """Return what is declared of a screen's own network without its files, as JSON."""
+    model = screen_of(wildcards).settings["model"]
+    kept = {k: v for k, v in model.items() if k not in ("network", "weights")}
+    return json.dumps(kept)
+
+
+def windows_summary(wildcards):
+    """Return the summary of the training windows, where there are any."""
+    known = not screen_of(wildcards).imported
+    return f"results/{wildcards.screen}/windows/summary.json" if known else []
 
 
 def shard_folders(wildcards):

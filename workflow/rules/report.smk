@@ -21,7 +21,7 @@ rule render_report:
         leakage=for_genomes(
             "evaluated_genomes", "results/{screen}/leakage/{genome}.summary.json"
         ),
-        windows="results/{screen}/windows/summary.json",
+        windows=windows_summary,
     output:
         report=report(
             "results/{screen}/report.html",
@@ -50,10 +50,13 @@ rule render_report:
         code=digest("render_report.py"),
         settings=report_settings,
         data=report_data,
+        windows=lambda wildcards, input: option(
+            "--windows-summary", [input.windows] if input.windows else []
+        ),
     message:
         "Writing the report of screen {wildcards.screen}"
     shell:
         "python {input.source[0]:q} --screen {wildcards.screen} --settings {params.settings:q}"
         " {params.data} --model results/{wildcards.screen}/model"
-        " --windows-summary {input.windows:q} --output {output.report:q}"
+        " {params.windows} --output {output.report:q}"
         " --figures {output.figures:q} > {log:q} 2>&1"

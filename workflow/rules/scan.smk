@@ -3,6 +3,7 @@ rule scan_genome:
         source=source("scan_genome.py"),
         weights="{road}/model/model.safetensors",
         model="{road}/model/model.json",
+        network=network_file,
         codes="results/genomes/{genome}/codes.npy",
         contigs="results/genomes/{genome}/contigs.tsv",
         split=split_of,
@@ -22,6 +23,7 @@ rule scan_genome:
     params:
         code=digest("scan_genome.py"),
         bundle=subpath(input.model, parent=True),
+        network=network_code,
         parts=scan_parts,
         keep_scores=keep_scores,
         device=PLAN.settings["device"],
@@ -29,7 +31,7 @@ rule scan_genome:
         "Scanning {wildcards.genome} with {wildcards.road}"
         " ({wildcards.shard} of {wildcards.shards})"
     shell:
-        "python {input.source[0]:q} --model {params.bundle:q}"
+        "python {input.source[0]:q} --model {params.bundle:q} {params.network}"
         " --genome-folder results/genomes/{wildcards.genome} --split {input.split:q}"
         " --parts {params.parts} --shard {wildcards.shard} --shards {wildcards.shards}"
         " --device {params.device} --threads {threads} {params.keep_scores}"

@@ -81,6 +81,8 @@ rule train_model:
         "logs/{screen}/train_model/seed{seed}.log",
     benchmark:
         "benchmark_logs/{screen}/train_model/seed{seed}.tsv"
+    wildcard_constraints:
+        screen=alternatives(n for n, s in PLAN.screens.items() if not s.imported),
     priority: 1
     conda:
         "../../envs/torch.yaml"
@@ -110,6 +112,43 @@ rule train_model:
         " --ignore-margin {params.ignore_margin} --seed {wildcards.seed}"
         " --device {params.device} --checkpoint {params.checkpoint:q}"
         " --threads {threads} --output-dir {params.folder:q} > {log:q} 2>&1"
+
+
+# The network of a screen is either trained or imported.
+rule import_model:
+    input:
+        source=source("import_model.py"),
+        network=network_file,
+        weights=network_weights,
+    output:
+        weights="results/{screen}/training/base/round0/seed{seed}/model.safetensors",
+        model="results/{screen}/training/base/round0/seed{seed}/model.json",
+        history="results/{screen}/training/base/round0/seed{seed}/history.tsv",
+    log:
+        "logs/{screen}/import_model/seed{seed}.log",
+    wildcard_constraints:
+        screen=alternatives(n for n, s in PLAN.screens.items() if s.imported),
+    conda:
+        "../../envs/torch.yaml"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime="1h",
+    params:
+        code=digest("import_model.py"),
+        network=network_code,
+        model=custom_settings,
+        classes=label_classes,
+        labels=setting("labels"),
+        reverse_complement=setting("reverse_complement"),
+        folder=subpath(output.model, parent=True),
+    message:
+        "Importing the network of screen {wildcards.screen}"
+    shell:
+        "python {input.source[0]:q} {params.network} --weights {input.weights:q}"
+        " --model {params.model:q} --classes {params.classes:q} --labels {params.labels}"
+        " --reverse-complement {params.reverse_complement} --threads {threads}"
+        " --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
 rule fit_baseline:
@@ -164,6 +203,7 @@ rule calibrate_model:
         source=source("calibrate_model.py"),
         weights=uncalibrated_model("model.safetensors"),
         model=uncalibrated_model("model.json"),
+        network=network_file,
         history=uncalibrated_model("history.tsv"),
         codes=for_genomes("train_genomes", "results/genomes/{genome}/codes.npy"),
         contigs=for_genomes("train_genomes", "results/genomes/{genome}/contigs.tsv"),
@@ -198,11 +238,12 @@ rule calibrate_model:
         ignore_margin=setting("ignore_margin"),
         device=PLAN.settings["device"],
         training=subpath(input.model, parent=True),
+        network=network_code,
         folder=subpath(output.model, parent=True),
     message:
         "Calibrating {wildcards.road} at natural prevalence"
     shell:
-        "python {input.source[0]:q} --model {params.training:q} {params.data}"
+        "python {input.source[0]:q} --model {params.training:q} {params.network} {params.data}"
         " --settings {params.settings:q} --classes {params.classes:q}"
         " --labels {params.labels} --ignore-margin {params.ignore_margin}"
         " --device {params.device} --threads {threads} --memory-gb {params.memory_gb}"
