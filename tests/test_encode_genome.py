@@ -116,7 +116,8 @@ def test_bad_fasta_is_named(tmp_path, capsys, kind):
 
 def test_missing_file_is_named(tmp_path, capsys):
     assert run(tmp_path / "nowhere.fa", tmp_path / "out") == 1
-    assert "nowhere.fa" in capsys.readouterr().err
+    assert "nowhere.fa does not exist" in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob("*"))
 
 
 def test_truncated_gzip_is_an_error(tmp_path, capsys):
@@ -124,8 +125,9 @@ def test_truncated_gzip_is_an_error(tmp_path, capsys):
     write_fasta(path, random_genome(), style="gzip")
     path.write_bytes(path.read_bytes()[:-400])
     assert run(path, tmp_path / "out") == 1
-    assert "cut.fa.gz" in capsys.readouterr().err
-    assert not (tmp_path / "out" / "codes.npy").exists()
+    error = capsys.readouterr().err
+    assert "cut.fa.gz" in error and "truncated" in error
+    assert not list((tmp_path / "out").glob("*"))
 
 
 def test_full_disk_leaves_nothing(tmp_path, capsys, monkeypatch):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import safetensors.torch
 import torch
+from safetensors.torch import load_file, save_file
 
 import scan_genome
 from genomesieve.architecture import resolve_architecture
@@ -119,6 +120,19 @@ def test_damaged_bundle_is_refused(planted, calibrated, tmp_path, capsys, name):
     assert run(planted, folder, tmp_path / "out") == 1
     assert name in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_scores_that_are_no_numbers_stop_the_scan(planted, calibrated, tmp_path, capsys):
+    folder = shutil.copytree(calibrated, tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    broken = {
+        key: value * float("nan") if value.is_floating_point() else value
+        for key, value in weights.items()
+    }
+    save_file(broken, folder / "model.safetensors")
+    assert run(planted, folder, tmp_path / "out") == 1
+    assert "scores are NaN; expected numbers" in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob("*"))
 
 
 def test_full_disk_leaves_nothing(planted, calibrated, tmp_path, capsys, monkeypatch):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from genomesieve.errors import InputError
+
 _LARGEST = torch.finfo(torch.float16).max
 
 
@@ -22,11 +24,14 @@ def encode_score_tensor(scores: Tensor) -> Tensor:
 
     Raises
     ------
-    ValueError
+    InputError
         If a score is NaN.
     """
     if torch.isnan(scores).any():
-        raise ValueError(f"{int(torch.isnan(scores).sum())} of {scores.numel()} scores are NaN")
+        raise InputError(
+            f"{int(torch.isnan(scores).sum())} of {scores.numel()} scores are NaN; expected "
+            "numbers (are the weights damaged, or too large for this precision?)"
+        )
     return score_bits(scores)
 
 

@@ -3,10 +3,10 @@
 import re
 from xml.etree import ElementTree
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
 from genomesieve.alphabet import DNA
@@ -128,6 +128,6 @@ def test_numbers_as_text():
 
 
 def test_drawing_leaves_no_trace_in_global_settings():
-    before = Figure().get_facecolor()
+    before = dict(matplotlib.rcParams)
     draw_panels(picture([lambda axes: axes.plot([1])]))
-    assert Figure().get_facecolor() == before
+    assert dict(matplotlib.rcParams) == before

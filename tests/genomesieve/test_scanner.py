@@ -37,7 +37,11 @@ MODELS = {
         "reach": 4, "pooling": "average",
     },
 }  # fmt: skip
-KINDS = [("dilated", True), ("motif_cnn", False), ("lstm", True), ("transformer", False)]
+MODELS["wide_pool"] = MODELS["motif_cnn"] | {"pool_margin": 13}
+KINDS = [
+    ("dilated", True), ("motif_cnn", False), ("motif_cnn", True), ("wide_pool", False),
+    ("lstm", True), ("transformer", False),
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +158,18 @@ def test_parts_of_contigs_score_as_in_the_whole(genome):
     part = scan(genome, bundle, layout)
     assert np.array_equal(part[..., :444], whole[..., 333:777])
     assert np.array_equal(part[..., 444:], whole[..., 1237 + 40 + 3 + 10 :])
+
+
+def test_averaging_strands_sees_no_difference_between_them():
+    """f(rc(x)) is f(x) flipped, bin by bin, where contigs are whole numbers of bins."""
+    codes = np.random.default_rng(2).integers(0, 4, 1240, dtype=np.uint8)
+    contigs = pd.DataFrame({"contig": ["a"], "length": [1240], "offset": [0]})
+    genome, bundle = EncodedGenome("even", codes, contigs), bundle_of("motif_cnn", False)
+    layout = whole_layout(genome, bundle)
+    first = decode_scores(scan(genome, bundle, layout, chunk=130))
+    second = decode_scores(scan(reversed_genome(genome), bundle, layout, chunk=130))
+    np.testing.assert_allclose(first, second[..., ::-1], rtol=1e-3, atol=1e-3)
+    assert np.ptp(first) > 0.01
 
 
 def test_other_strand_gives_flipped_scores(genome):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from genomesieve.errors import InputError
 from genomesieve.score_tensors import encode_score_tensor
 from genomesieve.scores import encode_scores
 
@@ -20,5 +21,5 @@ def test_codes_are_those_of_the_array_function():
 
 
 def test_nan_is_an_error():
-    with pytest.raises(ValueError, match="1 of 3 scores are NaN"):
+    with pytest.raises(InputError, match="1 of 3 scores are NaN"):
         encode_score_tensor(torch.tensor([0.0, float("nan"), 1.0]))
