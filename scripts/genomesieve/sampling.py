@@ -181,16 +181,20 @@ def find_decoys(stretch: Stretch, motifs: pd.DataFrame, complement: np.ndarray) 
         Positions (of the would-be site) counted from the stretch's start.
     """
     codes = stretch.codes
-    pair = codes[:-1].astype(np.int64) * 5 + codes[1:]
-    found = []
+    # Two codes below 5 make a number below 25: one byte a base is enough.
+    pair = codes[:-1] * np.uint8(5) + codes[1:]
+    is_decoy = np.zeros(len(codes), dtype=bool)
     for row in motifs.itertuples():
         one, two = divmod(int(row.dinucleotide), 4)
-        found.append(np.flatnonzero(pair == one * 5 + two) - row.offset)
         other = int(complement[two]) * 5 + int(complement[one])
-        found.append(np.flatnonzero(pair == other) + 1 + row.offset)
-    places = np.unique(np.concatenate(found))
-    places = places[(places >= 0) & (places < len(codes))]
-    return np.setdiff1d(places, stretch.sites)
+        for places in (
+            np.flatnonzero(pair == one * 5 + two) - row.offset,
+            np.flatnonzero(pair == other) + 1 + row.offset,
+        ):
+            is_decoy[places[(places >= 0) & (places < len(codes))]] = True
+    sites = stretch.sites
+    is_decoy[sites[(sites >= 0) & (sites < len(codes))]] = False
+    return np.flatnonzero(is_decoy)
 
 
 def start_intensity(
