@@ -10,7 +10,8 @@ with --codes, sequence that `benchmarks/packed_codes.py` packed elsewhere (16 MB
    100 Mb or more (median) and one full pass of 3.1 Gb, for (a) the published residual network of 32
    channels and 10,000 nt, (b) the window model every 20 bp, (c) trunks of 128 and 256 channels;
 4. training: a step with fresh batches against a step with one constant batch;
-5. where time is left: the same scans without a CUDA graph, and codes sent from the host meanwhile.
+5. where time is left, in the details: the same scans with codes sent from the host meanwhile,
+   without a CUDA graph, with convolutions chosen by timing, and compiled by torch.compile.
 
 Times are those of events in the device's queue. What is done is written after every stage to
 results/gpu.json. `--quick --device cpu` runs everything small on a CPU; its numbers mean nothing
@@ -513,15 +514,22 @@ class Benchmark:
                     f"training {preset} {batch}", 25,
                     lambda p=preset, b=batch: self.measure_training(p, b),
                 )  # fmt: skip
-        for name in list(self.scans):
+        for name in self.scans:
             self._stage(f"ways of {name}", 60, lambda name=name: self.measure_ways(name))
+        if self.device.type == "cuda":
+            for name in self.scans:
+                compiled = self.measure_compiled
+                self._stage(f"compiled {name}", 200, lambda n=name, m=compiled: m(n), needed=100)
         return self.record
 
-    def _stage(self, name: str, most: float, work: Callable[[], None]) -> None:
-        """Run one stage within its time and write down what there is."""
+    def _stage(self, name: str, most: float, work: Callable[[], None], needed: float = 2) -> None:
+        """Run one stage within its time and write down what there is.
+
+        A stage for which less than `needed` seconds are left is left out, and that is written down.
+        """
         self.budget.stage(most)
-        if self.budget.left() < 2:
-            self.record.failed.append(f"{name}: no time left")
+        if self.budget.left() < needed:
+            self.record.details.setdefault("left out for time", []).append(name)
             return
         print(f"== {name}", flush=True)
         done = len(self.record.rows)
@@ -567,26 +575,45 @@ class Benchmark:
         self.record.details[what] = found
 
     def measure_ways(self, name: str) -> None:
-        """Measure a slice in other ways: no CUDA graph, and codes sent from the host meanwhile."""
+        """Measure a slice in other ways than the scan's own."""
         scan, agreement = self.scans[name]
-        plan = scan.scanner.plan
         rows = scan.slices(self.sizes.slice, 1)[0]
-        host = scan.tiled.resident[: int(scan.bases(rows)) + self.sizes.slice].cpu().numpy()
-        plain = Scan(scan.case, plan, scan.tiled, agreement.floors, self.device, graph=False)
+        host = scan.tiled.resident[: scan.bases(rows) + self.sizes.slice].cpu().numpy()
+        plan, floors = scan.scanner.plan, agreement.floors
+        plain = Scan(scan.case, plan, scan.tiled, floors, self.device, graph=False)
+
+        def timed_kernels() -> None:
+            torch.backends.cudnn.benchmark = True
+            plain.run(rows)
+
         ways = {
             "resident": lambda: scan.run(rows),
-            "no CUDA graph": lambda: plain.run(rows),
             "sent from the host": lambda: scan.run(rows, host),
+            "no CUDA graph": lambda: plain.run(rows),
+            "no CUDA graph, convolutions chosen by timing": timed_kernels,
         }
-        found = self.record.details[name].setdefault("ways_bp_per_s", {})
+        rate = median(self.record.details[name]["slices_bp_per_s"])
         for way, run in ways.items():
-            if self.budget.left() < 3 * scan.bases(rows) / median(
-                self.record.details[name]["slices_bp_per_s"]
-            ):
-                break
-            run()
-            found[way] = scan.bases(rows) / timed(run, self.device)
+            if self.budget.left() > 3 * scan.bases(rows) / rate:
+                self._keep_way(name, way, scan, rows, run)
+        torch.backends.cudnn.benchmark = False
         scan.scanner.forget_step()
+
+    def measure_compiled(self, name: str) -> None:
+        """Measure a slice with the network compiled by torch.compile, which itself takes long."""
+        scan, agreement = self.scans[name]
+        plan = replace(scan.scanner.plan, compile=True)
+        compiled = Scan(scan.case, plan, scan.tiled, agreement.floors, self.device)
+        rows = scan.slices(self.sizes.slice, 1)[0]
+        self._keep_way(name, "torch.compile", compiled, rows, lambda: compiled.run(rows))
+
+    def _keep_way(
+        self, name: str, way: str, scan: Scan, rows: range, run: Callable[[], None]
+    ) -> None:
+        """Run once to warm up and once for the record."""
+        run()
+        rate = scan.bases(rows) / timed(run, self.device)
+        self.record.details[name].setdefault("ways_bp_per_s", {})[way] = rate
 
 
 def load_sequence(path: Path | None, sizes: Sizes) -> tuple[np.ndarray, str]:
