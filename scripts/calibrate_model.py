@@ -34,7 +34,7 @@ from genomesieve.command_line import (
     make_parser,
     run_script,
 )
-from genomesieve.devices import choose_device
+from genomesieve.devices import choose_device, reported_memory
 from genomesieve.errors import InputError
 from genomesieve.files import read_table
 from genomesieve.genome import EncodedGenome
@@ -119,7 +119,8 @@ def calibrate(arguments: argparse.Namespace) -> None:
         logger.info(line)
     scanner = Scanner(bundle, plan, device)
     with tempfile.TemporaryDirectory(prefix="genomesieve-calibrate-") as folder:
-        parts = scan_parts(arguments, scanner, Path(folder))
+        with reported_memory(device, "choose a smaller scan.memory_gb"):
+            parts = scan_parts(arguments, scanner, Path(folder))
         classes = calibrate_classes(bundle, parts, arguments.classes, settings)
         bins = sum(part.layout.bins for part in parts) * bundle.strands
     bundle.scan_plan = scanner.plan.to_dict()

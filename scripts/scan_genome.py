@@ -21,7 +21,7 @@ import logging
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,14 +39,19 @@ from genomesieve.command_line import (
 )
 from genomesieve.device_reduction import DeviceReduction
 from genomesieve.device_scan import scan_on_device
-from genomesieve.devices import choose_devices, divide_rows, run_processes
+from genomesieve.devices import (
+    choose_devices,
+    divide_rows,
+    reported_memory,
+    run_processes,
+)
 from genomesieve.errors import InputError
 from genomesieve.files import write_json
 from genomesieve.genome import EncodedGenome
 from genomesieve.layout import ScanLayout, make_layout
 from genomesieve.planning import ScanPlan
 from genomesieve.promises import operating_threshold
-from genomesieve.reduction import reduce_scores
+from genomesieve.reduction import Reduced, reduce_scores
 from genomesieve.scanner import Scanner, cut_rows
 from genomesieve.shard_output import join_parts, write_reduced
 from genomesieve.splitting import read_split
@@ -139,14 +144,22 @@ def scan_rows(
     task: ScanTask, device: torch.device, rows: range, folder: Path, keep_scores: bool
 ) -> None:
     """Scan consecutive rows on one device and write the files of a shard."""
+    advice = "calibrate the model with a smaller scan.memory_gb, or use a larger device"
+    with reported_memory(device, advice):
+        pieces = reduced_rows(task, device, rows, keep_scores)
+        write_reduced(folder, pieces, task.floors, task.bins(rows), task.shape, keep_scores)
+
+
+def reduced_rows(
+    task: ScanTask, device: torch.device, rows: range, keep_scores: bool
+) -> Iterator[Reduced]:
+    """Scan consecutive rows and reduce their scores, on the device where it is a GPU."""
     scanner = Scanner(task.bundle, task.plan, device)
     if scanner.on_device:
         reduction = DeviceReduction(task.floors, task.layout, task.shape, device, keep_scores)
-        pieces = reduction.reduce(scan_on_device(scanner, task.genome, task.chunks, rows))
-    else:
-        scores = scanner.scan(task.genome, task.chunks, rows)
-        pieces = reduce_scores(scores, task.floors, task.layout, task.shape)
-    write_reduced(folder, pieces, task.floors, task.bins(rows), task.shape, keep_scores)
+        return reduction.reduce(scan_on_device(scanner, task.genome, task.chunks, rows))
+    scores = scanner.scan(task.genome, task.chunks, rows)
+    return reduce_scores(scores, task.floors, task.layout, task.shape)
 
 
 def scan_by_processes(

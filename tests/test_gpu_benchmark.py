@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 PROGRAM = """
 import runpy, sys
@@ -74,6 +75,21 @@ def test_everything_runs_small_and_saves_nothing(packing, repository, tmp_path):
         assert what in done.stdout
     assert "float32 0.0001 (found 0)" in done.stdout and "cut for time" not in done.stdout
     assert "sequence: some.npz, 7000 bases" in done.stdout and "not saved" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "error: device cuda was asked for"),
+        (["--device", "cpu"], "error: a CPU runs this with"),
+    ],
+)
+def test_a_machine_without_gpu_is_told_so(repository, options, message):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    command = [sys.executable, repository / "benchmarks" / "gpu.py", *options]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith(message)
 
 
 def test_results_of_a_gpu_stand_in_the_tables(repository, tmp_path, monkeypatch):

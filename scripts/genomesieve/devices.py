@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
 import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import connection
 
 import torch
@@ -71,6 +72,16 @@ def _at_least_one(processes: int, words: str) -> int:
     if processes < 1:
         raise InputError(f"device is {words}; expected at least one process")
     return processes
+
+
+@contextlib.contextmanager
+def reported_memory(device: torch.device, advice: str) -> Iterator[None]:
+    """Turn a GPU's lack of memory into an InputError that names it and what to do."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        first = str(error).split(". ")[0]
+        raise InputError(f"{device} has not enough memory ({first}); {advice}") from error
 
 
 def divide_rows(rows: range, parts: int) -> list[range]:

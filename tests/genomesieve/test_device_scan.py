@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from genomesieve import device_reduction, device_rows, device_scan, reduction
+from genomesieve import device_loads, device_reduction, device_rows, device_scan, reduction
 from genomesieve.alphabet import DNA
 from genomesieve.architecture import resolve_architecture
 from genomesieve.bundle import Bundle
@@ -233,6 +233,38 @@ def test_a_scan_that_is_left_early_stops_its_sender(genome):
     next(scan)
     scan.close()
     assert not [one for one in threading.enumerate() if one.name.startswith("codes")]
+
+
+class Place:
+    """A mark in a pretended queue."""
+
+    def __init__(self):
+        self.waited = False
+
+    def synchronize(self):
+        self.waited = True
+
+
+def test_buffers_are_used_again_only_after_their_use(genome, monkeypatch):
+    """With marks as on a GPU: every copy into a buffer waits for the batches that read it."""
+    waits, used = [], []
+    monkeypatch.setattr(device_loads, "mark", lambda device: Place())
+    monkeypatch.setattr(device_loads, "wait_here", lambda place, device: waits.append(place))
+    scanner = Scanner(bundle_of("dilated", True), plan_of(2), CPU)
+    chunks = scanner.list_chunks(layout_of(genome, scanner.bundle), genome)
+    loads = plan_loads(genome, chunks, range(len(chunks)), scanner.context, 1, 1)
+    sender = LoadSender(genome.codes, loads, CPU, 1)
+    assert len(loads) > 4 and not sender.resident
+    before = list(sender._free)
+    for number, _ in enumerate(sender):
+        if number:
+            used.append(sender._free[(number - 1) % 2])
+    # The memory as it was taken, then each use but the last ones, in the order of the loads.
+    copies = [place for place in waits if place in before + used]
+    assert copies == [*before, *used[: len(loads) - 2]]
+    # A stage of the host is filled again only when its copy has left it.
+    arrived = [place for place in waits if place not in before + used]
+    assert len(arrived) == len(loads) and all(place.waited for place in arrived[:-2])
 
 
 @pytest.mark.parametrize("few", [0, 1000])

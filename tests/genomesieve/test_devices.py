@@ -11,6 +11,7 @@ from genomesieve.devices import (
     choose_device,
     choose_devices,
     divide_rows,
+    reported_memory,
     run_processes,
 )
 from genomesieve.errors import InputError
@@ -100,3 +101,11 @@ def test_first_failure_is_one_line_and_ends_the_others():
 def test_process_that_dies_without_a_word_is_reported():
     with pytest.raises(InputError, match="process on cuda:7 failed: it ended with exit code 3"):
         run_processes(os._exit, [("cuda:7", (3,))])
+
+
+def test_lack_of_memory_says_what_to_do():
+    with pytest.raises(
+        InputError, match=r"cuda:1 has not enough memory \(CUDA out of memory\); try"
+    ):
+        with reported_memory(torch.device("cuda:1"), "try another"):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")

@@ -92,3 +92,38 @@ def test_windows_are_planned_whole_and_named(preset):
     # Tables of fixed size, such as a bias for every pair of positions, do not grow with the chunk.
     cost = measure_cost(bundle.network, bundle.architecture, DNA.size)
     assert 10 <= cost.values <= 2000 and cost.operations > 0
+
+
+def test_a_gpu_holds_what_the_memory_leaves():
+    bundle = bundle_of(DILATED)
+    plans = [plan_scan(bundle, GPU, memory_gb)[0] for memory_gb in (0.9, 2, 8, 100)]
+    assert all(later.held_bases >= plan.held_bases for plan, later in zip(plans, plans[1:]))
+    # A human genome is resident on a large card, and some sequence fits on any.
+    assert plans[-1].held_bases > 3.1e9 and plans[0].held_bases >= 1 << 25
+    values = measure_cost(bundle.network, bundle.architecture, DNA.size).values
+    for plan, memory_gb in zip(plans, (0.9, 2, 8, 100)):
+        bases = plan.batch * (plan.chunk + 2 * bundle.architecture.context)
+        assert bases * values * 2 + plan.held_bases <= memory_gb * 1e9
+
+
+def test_no_tensor_has_more_elements_than_32_bits_count():
+    many = resolve_architecture({"preset": "dilated", "channels": 16})
+    names = [f"c{number}" for number in range(700)]
+    network = build_network(many, len(names), "independent")
+    bundle = Bundle("dilated", network, many, names, True, "independent")
+    plan, _ = plan_scan(bundle, GPU, memory_gb=1000)
+    row = plan.chunk + 2 * many.context
+    assert plan.batch * row * 2 * len(names) < 2**31
+    assert plan.batch * row * 2 * len(names) > 2**29
+
+
+def test_reasons_for_a_gpu_name_bytes_and_operations():
+    bundle = bundle_of(DILATED)
+    _, reasons = plan_scan(bundle, GPU, 100)
+    text = "\n".join(reasons)
+    operations = measure_cost(bundle.network, bundle.architecture, DNA.size).operations
+    assert "CUDA graph" in text and "resident" in text and "compiled" not in text
+    assert f"{operations * 2 * 3.1e9 / 1e12:.3g} T operations" in text
+    assert "(24.8 GB)" in text
+    plan, reasons = plan_scan(bundle, GPU, compile_network=True)
+    assert plan.compile and "network compiled" in "\n".join(reasons)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -57,3 +59,32 @@ def test_failed_scan_leaves_nothing(scored, tmp_path):
     with pytest.raises(RuntimeError, match="power cut"):
         shard_output.write_shard(tmp_path, breaks(), FLOORS, layout, (0, 5000), (2, 2), True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("cuts", [[0, 5000], [0, 1, 2500, 5000], [0, 999, 1400, 1401, 5000]])
+def test_parts_join_to_the_bytes_of_the_whole(scored, tmp_path, monkeypatch, cuts):
+    layout, scores = scored
+    monkeypatch.setattr(reduction, "WINDOW_BINS", 700)
+    write = shard_output.write_shard
+    write(tmp_path / "whole", [(0, scores)], FLOORS, layout, (0, 5000), (2, 2), True)
+    bins = list(zip(cuts, cuts[1:]))
+    folders = [tmp_path / str(number) for number in range(len(bins))]
+    for folder, (first, end) in zip(folders, bins):
+        pieces = [(at, scores[..., at : min(at + 90, end)]) for at in range(first, end, 90)]
+        write(folder, pieces, FLOORS, layout, (first, end), (2, 2), True)
+    shard_output.join_parts(tmp_path / "joined", folders, FLOORS, bins, (2, 2), True)
+    for path in (tmp_path / "whole").iterdir():
+        assert path.read_bytes() == (tmp_path / "joined" / path.name).read_bytes(), path.name
+    assert len(list((tmp_path / "joined").iterdir())) == 3
+
+
+@pytest.mark.parametrize("floors", [(0, 65_535), (64, 40_001), (33_000, 63)])
+def test_counts_of_a_block_become_those_of_its_scores(scored, floors):
+    layout, scores = scored
+    floors = np.array(floors, dtype=np.uint16)
+    one = replace(layout, blocks=layout.blocks.iloc[:1].assign(end_bin=scores.shape[2]))
+    expected = sparse_block_histogram(scores, one, floors)
+    found = reduction.sparse_counts(total_histogram(scores), 0, floors)
+    pd.testing.assert_frame_equal(found, expected)
+    nothing = reduction.sparse_counts(np.zeros((2, 2, 1 << 16), dtype=np.int64), 0, floors)
+    assert len(nothing) == 0 and (nothing.dtypes == expected.dtypes).all()
