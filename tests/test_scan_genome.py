@@ -131,7 +131,9 @@ def test_scores_that_are_no_numbers_stop_the_scan(planted, calibrated, tmp_path,
     }
     save_file(broken, folder / "model.safetensors")
     assert run(planted, folder, tmp_path / "out") == 1
-    assert "scores are NaN; expected numbers" in capsys.readouterr().err
+    assert (
+        "gives scores that are NaN on cpu in float32; expected numbers" in capsys.readouterr().err
+    )
     assert not list((tmp_path / "out").glob("*"))
 
 
@@ -139,7 +141,7 @@ def test_full_disk_leaves_nothing(planted, calibrated, tmp_path, capsys, monkeyp
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("genomesieve.shard_output.list_candidates", full)
+    monkeypatch.setattr("genomesieve.reduction.list_candidates", full)
     assert run(planted, calibrated, tmp_path / "out") == 1
     assert "No space left on device" in capsys.readouterr().err
     assert not list((tmp_path / "out").iterdir())

@@ -20,6 +20,8 @@ WINDOWED_TRUNKS = ("rnn", "lstm", "gru", "attention")
 POOLINGS = ("none", "max", "average", "attention")
 NORMS = ("batch", "group", "layer", "none")
 POSITIONS = ("relative", "rotary")
+LARGEST_K = 8
+"""Longest word of the k-mer baseline: there are 4**k of them."""
 REVERSE_COMPLEMENTS = ("augment", "average", "equivariant")
 """How a model of unstranded classes sees the other strand."""
 
@@ -253,7 +255,11 @@ class KmerSettings:
 
     def check(self) -> None:
         """Raise InputError for settings that no model can have."""
-        _require_positive(self, "resolution", "k")
+        _require_positive(self, "resolution")
+        if not isinstance(self.k, int) or not 1 <= self.k <= LARGEST_K:
+            raise InputError(f"kmer.k is {self.k!r}; expected 1 to {LARGEST_K}")
+        if not all(isinstance(edge, int) for edge in self.edges):
+            raise InputError(f"kmer.edges is {list(self.edges)}; expected whole numbers, in bp")
         if len(self.edges) < 2 or list(self.edges) != sorted(set(self.edges)):
             raise InputError(f"kmer.edges is {list(self.edges)}; expected two or more, ascending")
 

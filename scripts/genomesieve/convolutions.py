@@ -6,6 +6,8 @@ is the faster path on CPUs (oneDNN) and no slower on GPUs.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
@@ -30,6 +32,32 @@ class Convolution(nn.Conv2d):
         if _gains_from_products(self, weight, x):
             return _ProductConvolution.apply(x, weight, bias, self.dilation[1])
         return functional.conv2d(x, weight, bias, dilation=self.dilation)
+
+
+class HeadConvolution(Convolution):
+    """A network's last layer, of one tap, in float32 whatever the precision before it.
+
+    Scores of rare sites are sums of large terms; rounded ones would move calls.
+    """
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, inputs, 1, length) to (N, outputs, 1, length)."""
+        with without_autocast(x):
+            return super().forward(at_least_float32(x))
+
+
+def without_autocast(x: Tensor) -> AbstractContextManager:
+    """Return a context in which nothing is computed in reduced precision."""
+    counted_only = x.device.type == "meta"
+    return nullcontext() if counted_only else torch.autocast(x.device.type, enabled=False)
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Return a tensor in float32, or as it is where it is more precise."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _gains_from_products(layer: Convolution, weight: Tensor, x: Tensor) -> bool:

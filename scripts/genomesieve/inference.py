@@ -17,6 +17,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from genomesieve.convolutions import HeadConvolution, at_least_float32, without_autocast
 from genomesieve.networks import log_odds
 from genomesieve.norms import TiedBatchNorm
 
@@ -44,6 +45,7 @@ class ImageConvolution(nn.Module):
     def __init__(self, layer: nn.Module, weight: Tensor, bias: Tensor | None):
         super().__init__()
         self.flat = isinstance(layer, nn.Conv1d)
+        self.full = isinstance(layer, HeadConvolution)
         weight = weight.detach()
         if self.flat:
             weight = weight.unsqueeze(2)
@@ -62,6 +64,13 @@ class ImageConvolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, inputs, L) or (N, inputs, 1, L) to the same with outputs."""
+        if self.full:
+            with without_autocast(x):
+                return self._convolve(at_least_float32(x))
+        return self._convolve(x)
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        """Convolve as an image in channels-last layout."""
         x = x.unsqueeze(2) if self.flat else x
         y = functional.conv2d(
             x.contiguous(memory_format=torch.channels_last), self.weight, self.bias, **self.settings

@@ -23,7 +23,7 @@ from genomesieve.architecture import (
     Settings,
 )
 from genomesieve.baseline_networks import KmerNetwork, PwmNetwork
-from genomesieve.convolutions import Convolution
+from genomesieve.convolutions import Convolution, HeadConvolution
 from genomesieve.custom_settings import CustomSettings
 from genomesieve.errors import InputError
 from genomesieve.norms import build_norm
@@ -83,7 +83,7 @@ class SequenceNetwork(nn.Module):
             self.hidden = nn.Sequential(tie_convolution(layer) if tied else layer, nn.ReLU())
             width = settings.hidden
         self.dropout = nn.Dropout(settings.dropout)
-        self.head = Convolution(width, outputs, 1)
+        self.head = HeadConvolution(width, outputs)
         if tied:
             tie_output(self.head)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from genomesieve.convolutions import at_least_float32
 from genomesieve.symmetry import mirror_vector
 
 _GROUP = 8
@@ -34,8 +35,7 @@ class ChannelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (N, channels, 1, positions)."""
-        grouped = x.unflatten(1, (self.groups, -1))
-        grouped = grouped.to(torch.promote_types(x.dtype, torch.float32))
+        grouped = at_least_float32(x.unflatten(1, (self.groups, -1)))
         variance, mean = torch.var_mean(grouped, dim=2, keepdim=True, correction=0)
         normal = ((grouped - mean) * torch.rsqrt(variance + self.eps)).flatten(1, 2).to(x.dtype)
         return torch.addcmul(self.bias[:, None, None], normal, self.weight[:, None, None])

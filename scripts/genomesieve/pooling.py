@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genomesieve.convolutions import Convolution
+from genomesieve.convolutions import Convolution, at_least_float32
 from genomesieve.symmetry import tie_output
 
 _MOST_ATTENTION = 8.0
@@ -103,8 +103,7 @@ class AttentionPooling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, channels, 1, bins * bin_bp + 2 * margin) to (N, channels, 1, bins)."""
-        score = self.score(x).to(torch.promote_types(x.dtype, torch.float32))
-        score = torch.tanh(score / _MOST_ATTENTION) * _MOST_ATTENTION
+        score = torch.tanh(at_least_float32(self.score(x)) / _MOST_ATTENTION) * _MOST_ATTENTION
         weight = score.exp()
         return (self.average(x * weight) / self.average(weight)).to(x.dtype)
 

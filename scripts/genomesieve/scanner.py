@@ -31,7 +31,7 @@ from genomesieve.inference import prepare_for_scan
 from genomesieve.layout import ScanLayout
 from genomesieve.networks import log_odds
 from genomesieve.planning import ScanPlan
-from genomesieve.score_tensors import score_bits
+from genomesieve.score_tensors import encode_score_tensor
 from genomesieve.scores import UNSCORED
 
 logger = logging.getLogger(__name__)
@@ -192,13 +192,14 @@ class Scanner:
         if flag:
             raise InputError(
                 f"model {self.bundle.name} gives scores that are NaN on {self.device} in "
-                f"{self.plan.precision}; expected numbers"
+                f"{self.plan.precision}; expected numbers (are the weights damaged, or too large "
+                "for this precision?)"
             )
 
     def _encode(self, scores: Tensor) -> Tensor:
         """Turn log-odds into the bits of codes and remember whether one was NaN."""
         self._nan.logical_or_(torch.isnan(scores).any())
-        return score_bits(scores)
+        return encode_score_tensor(scores)
 
     def _log_odds(self, sequence: Tensor) -> Tensor:
         """Run the network on codes (N, L); return log-odds (N, classes, bins) in float32."""

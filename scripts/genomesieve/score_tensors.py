@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from genomesieve.errors import InputError
-
 _LARGEST = torch.finfo(torch.float16).max
 
 
 def encode_score_tensor(scores: Tensor) -> Tensor:
     """Round log-odds to float16 and map them monotonically to codes, as `scores.encode_scores`.
+
+    NaN is not looked for, since that would stop a GPU's queue: the caller does it, and what such a
+    score becomes means nothing.
 
     Parameters
     ----------
@@ -21,24 +22,6 @@ def encode_score_tensor(scores: Tensor) -> Tensor:
     -------
     torch.Tensor, same shape, dtype=int16
         The bits of the uint16 codes; PyTorch calculates little with uint16 itself.
-
-    Raises
-    ------
-    InputError
-        If a score is NaN.
-    """
-    if torch.isnan(scores).any():
-        raise InputError(
-            f"{int(torch.isnan(scores).sum())} of {scores.numel()} scores are NaN; expected "
-            "numbers (are the weights damaged, or too large for this precision?)"
-        )
-    return score_bits(scores)
-
-
-def score_bits(scores: Tensor) -> Tensor:
-    """Do what `encode_score_tensor` does without looking for NaN, which would stop a GPU's queue.
-
-    The caller looks for NaN itself; what such a score becomes means nothing.
     """
     rounded = scores.clamp(-_LARGEST, _LARGEST).to(torch.float16) + 0.0
     bits = rounded.view(torch.int16)

@@ -133,3 +133,27 @@ def test_shared_layers_keep_what_others_need():
     prepared = prepare_for_scan(network, x, "independent")
     with torch.inference_mode():
         torch.testing.assert_close(prepared(x), network(x), atol=1e-5, rtol=1e-5)
+
+
+def test_head_stays_in_float32_where_the_rest_is_reduced():
+    """Only the head's input is rounded: its output is the float32 product of that input."""
+    architecture = resolve_architecture({"preset": "dilated", "channels": 8})
+    network = with_statistics(build_network(architecture, 2, "exclusive"))
+    x = one_hot_sequence(50 + 2 * architecture.context)
+    for ready in (network, prepare_for_scan(network, x, "exclusive")):
+        inputs = []
+        name = (
+            "head"
+            if ready is network
+            else next(node.target for node in ready.graph.nodes if node.name == "head")
+        )
+        hook = ready.get_submodule(name).register_forward_pre_hook(
+            lambda layer, given, inputs=inputs: inputs.append(given[0])
+        )
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            found = ready(x)
+        hook.remove()
+        assert inputs[0].dtype == torch.bfloat16 and found.dtype == torch.float32
+        weight, bias = network.head.weight[:, :, 0, 0].double(), network.head.bias.double()
+        expected = torch.einsum("oc,ncl->nol", weight, inputs[0].squeeze(2).double())
+        torch.testing.assert_close(found.double(), expected + bias[:, None], rtol=1e-5, atol=1e-5)

@@ -1,8 +1,6 @@
 import numpy as np
-import pytest
 import torch
 
-from genomesieve.errors import InputError
 from genomesieve.score_tensors import encode_score_tensor
 from genomesieve.scores import encode_scores
 
@@ -18,8 +16,3 @@ def test_codes_are_those_of_the_array_function():
     ).astype(np.float32)
     found = encode_score_tensor(torch.from_numpy(scores)).numpy().view(np.uint16)
     assert np.array_equal(found, encode_scores(scores))
-
-
-def test_nan_is_an_error():
-    with pytest.raises(InputError, match="1 of 3 scores are NaN"):
-        encode_score_tensor(torch.tensor([0.0, float("nan"), 1.0]))
