@@ -99,7 +99,8 @@ def write_model(folder: Path, codes: np.ndarray) -> None:
     bundle = Bundle("growth", network, architecture, ["word"], False, "independent")
     bundle.scan_plan = plan_scan(bundle, torch.device("cpu"))[0].to_dict()
     floor = int(encode_scores(np.array([FLOOR]))[0])
-    bundle.calibration = {"classes": {"word": {"floor_code": floor}}}
+    called = {"floor_code": floor, "thresholds": [{"code": floor}], "operating": 0}
+    bundle.calibration = {"classes": {"word": called}}
     save_bundle(folder, bundle)
 
 

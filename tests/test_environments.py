@@ -21,9 +21,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors.torch
 import yaml
 from packaging.requirements import Requirement
 
+from custom_networks import CONTEXT, OUTPUTS, RECIPE, motif_weights
 from planted_genome import write_planted_genome
 
 PIP_NAMES = {"pytorch": "torch"}
@@ -178,6 +180,12 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path):
     run("train_model.py", *data, *labels, "--windows", "a.parquet", "--output-dir", "net",
         "--model", '{"preset": "dilated", "channels": 4}', "--device", "cpu",
         "--training", '{"steps": 4, "batch": 4, "validations": 1}')  # fmt: skip
+    safetensors.torch.save_file(motif_weights(), tmp_path / "own.safetensors")
+    run("import_model.py", *labels, "--network-code", f"{RECIPE}:SmallNetwork", "--weights",
+        "own.safetensors", "--model", json.dumps({
+            "preset": "custom", "arguments": {"channels": 4}, "context": CONTEXT,
+            "outputs": OUTPUTS,
+        }), "--output-dir", "own")  # fmt: skip
     run("fit_baseline.py", "--method", "pwm", *data, *labels, "--resolution", "1",
         "--output-dir", "pwm")  # fmt: skip
     run("calibrate_model.py", "--model", "pwm", *data, *labels, "--device", "cpu",

@@ -194,11 +194,12 @@ def test_same_seed_gives_the_same_genome(tmp_path):
 
 
 def test_describe_prints_every_preset_without_data(capsys):
-    assert train_model.main(["--describe", "--model", '{"preset": "lstm"}', "--threads", "1"]) == 0
+    model = '{"preset": "lstm", "window": 200}'
+    assert train_model.main(["--describe", "--model", model, "--threads", "1"]) == 0
     head, row = capsys.readouterr().out.splitlines()
     assert head.split()[:2] == ["model", "parameters"]
     name, parameters, context, window, resolution, *rates = row.replace(",", "").split()
-    assert (name, context, window, resolution) == ("lstm", "507", "1000", "50")
+    assert (name, context, window, resolution) == ("lstm", "507", "200", "50")
     # Stem, norm, two directions of four gates with two biases each, head.
     cell = 4 * 32 * (32 + 32 + 2)
     assert int(parameters) == (4 * 15 + 1 + 2) * 32 + 2 * cell + (64 + 1) * 2

@@ -85,10 +85,10 @@ def test_too_little_memory_is_named():
 
 @pytest.mark.parametrize("preset", ["lstm", "transformer"])
 def test_windows_are_planned_whole_and_named(preset):
-    bundle = bundle_of({"preset": preset}, stranded=False)
+    bundle = bundle_of({"preset": preset, "window": 200, "reach": 10}, stranded=False)
     plan, reasons = plan_scan(bundle, CPU)
-    assert plan.chunk % 1000 == 0
-    assert "windows of 1000 bp with a shared stem" in reasons[0]
+    assert plan.chunk % 200 == 0
+    assert "windows of 200 bp with a shared stem" in reasons[0]
     # Tables of fixed size, such as a bias for every pair of positions, do not grow with the chunk.
     cost = measure_cost(bundle.network, bundle.architecture, DNA.size)
     assert 10 <= cost.values <= 2000 and cost.operations > 0
