@@ -52,8 +52,8 @@ from genomesieve.architecture import Architecture, resolve_architecture  # noqa:
 from genomesieve.batches import Batch, WindowSource  # noqa: E402
 from genomesieve.genome import EncodedGenome  # noqa: E402
 from genomesieve.labelled_genome import LabelledGenome  # noqa: E402
+from genomesieve.losses import weighted_loss  # noqa: E402
 from genomesieve.networks import build_network  # noqa: E402
-from genomesieve.training import weighted_loss  # noqa: E402
 
 WIDTH, CENTRE = 1000, 200
 BATCH, STEP_BATCH = 256, 16

@@ -147,7 +147,7 @@ def train(arguments: argparse.Namespace) -> None:
     network = build_network(
         architecture, len(names), arguments.labels, arguments.reverse_complement
     )
-    set_prior(network, prevalence, arguments.labels)
+    set_prior(network, prevalence, arguments.labels, 1 - settings.logit_adjustment)
     bundle = Bundle(
         name=architecture.settings.preset,
         network=network,
@@ -173,6 +173,7 @@ def train(arguments: argparse.Namespace) -> None:
         settings,
         arguments.seed,
         device,
+        prevalence,
         arguments.checkpoint,
         fingerprint(arguments),
     )

@@ -46,6 +46,10 @@ class Batch:
     sites: Tensor
     weights: Tensor
 
+    def rows(self, chosen: slice) -> Batch:
+        """Return some of the windows, without a copy."""
+        return Batch(self.x[chosen], self.sites[chosen], self.weights[chosen])
+
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
         return Batch(

@@ -203,7 +203,27 @@ def _check_pairs(settings: NetworkSettings) -> None:
         require_pairs("heads", settings.heads)
 
 
-def set_prior(network: nn.Module, prevalence: np.ndarray, labels: str) -> None:
+def log_prior(prevalence: np.ndarray, labels: str) -> Tensor:
+    """Return what every output would be if nothing but the prevalence were known.
+
+    Parameters
+    ----------
+    prevalence : numpy.ndarray, shape=(classes,)
+        Share of bins that hold a site of each class.
+    labels : str
+        `exclusive` (log shares, background first) or `independent` (log-odds).
+
+    Returns
+    -------
+    torch.Tensor, shape=(outputs,), dtype=float64
+    """
+    rate = torch.from_numpy(np.clip(np.asarray(prevalence, dtype=np.float64), 1e-9, 0.5))
+    if labels == "independent":
+        return torch.logit(rate)
+    return torch.cat([1 - rate.sum(0, keepdim=True), rate]).log()
+
+
+def set_prior(network: nn.Module, prevalence: np.ndarray, labels: str, share: float = 1.0) -> None:
     """Start the output biases at the log prevalence, so that rare classes learn at all.
 
     Parameters
@@ -213,15 +233,12 @@ def set_prior(network: nn.Module, prevalence: np.ndarray, labels: str) -> None:
         Share of bins that hold a site of each class, in (0, 1).
     labels : str
         `exclusive` or `independent`.
+    share : float
+        Share of the log prevalence that the biases hold; less than 1 where the loss adds the rest.
     """
-    prevalence = np.clip(np.asarray(prevalence, dtype=np.float64), 1e-9, 0.5)
-    if labels == "exclusive":
-        bias = np.log(np.concatenate([[1 - prevalence.sum()], prevalence]))
-    else:
-        bias = np.log(prevalence) - np.log1p(-prevalence)
     with torch.no_grad():
         free_parameter(network.head, "weight").mul_(0.1)
-        network.head.bias.copy_(torch.from_numpy(bias).float())
+        network.head.bias.copy_(share * log_prior(prevalence, labels))
 
 
 def log_odds(logits: Tensor, labels: str) -> Tensor:

@@ -20,14 +20,15 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from genomesieve.batches import Batch, WindowSource
 from genomesieve.errors import InputError
 from genomesieve.files import whole_file
+from genomesieve.losses import Imbalance, weighted_loss
 from genomesieve.metrics import average_precision
-from genomesieve.networks import log_odds
+from genomesieve.networks import log_odds, log_prior
 from genomesieve.scores import CODES, count_codes, encode_scores
 from genomesieve.settings import complete_settings, require_above_zero
 
@@ -59,6 +60,13 @@ class TrainingSettings:
         Validations without a better average precision before training stops.
     weight_cap : float
         Largest inverse-inclusion weight of a bin, as a multiple of the mean.
+    accumulate : int
+        Parts that a batch is computed in, one after the other, to save memory.
+    average : float
+        Decay of an exponential moving average of the weights, which is then what is validated and
+        kept (Polyak and Juditsky 1992); 0 for none.
+    focal_gamma, positive_weight, logit_adjustment : float
+        What is done about rare classes (see `losses.Imbalance`).
     """
 
     steps: int = 1000
@@ -70,20 +78,34 @@ class TrainingSettings:
     validations: int = 6
     patience: int = 3
     weight_cap: float = 20.0
+    accumulate: int = 1
+    average: float = 0.0
+    focal_gamma: float = 0.0
+    positive_weight: float = 1.0
+    logit_adjustment: float = 0.0
 
     @classmethod
     def from_mapping(cls, values: Mapping) -> TrainingSettings:
         """Check the `training` section of a screen and complete it with defaults."""
         settings = complete_settings("training", values, dataclasses.asdict(cls()))
         positive = ("steps", "batch", "learning_rate", "clip", "validations", "patience")
-        require_above_zero("training", settings, *positive, "weight_cap")
+        positive += ("weight_cap", "accumulate", "positive_weight")
+        require_above_zero("training", settings, *positive)
         if not 0 <= settings["warmup"] <= 1:
             raise InputError(f"training.warmup is {settings['warmup']}; expected a share, 0 to 1")
-        if not settings["weight_decay"] >= 0:
+        if not 0 <= settings["average"] < 1:
             raise InputError(
-                f"training.weight_decay is {settings['weight_decay']}; expected 0 or more"
+                f"training.average is {settings['average']}; expected at least 0 and below 1"
             )
+        for name in ("weight_decay", "focal_gamma", "logit_adjustment"):
+            if not settings[name] >= 0:
+                raise InputError(f"training.{name} is {settings[name]}; expected 0 or more")
         return cls(**settings)
+
+    @property
+    def imbalance(self) -> Imbalance:
+        """What is done about rare classes."""
+        return Imbalance(self.focal_gamma, self.positive_weight, self.logit_adjustment)
 
 
 @dataclass
@@ -113,6 +135,8 @@ class Trainer:
     settings : TrainingSettings
     seed : int
     device : torch.device
+    prevalence : numpy.ndarray or None, shape=(classes,)
+        Share of training bins that hold a site; logit adjustment needs it.
     checkpoint : Path or None
         Folder for the state of an unfinished run; removed on success.
     fingerprint : str
@@ -129,6 +153,7 @@ class Trainer:
         settings: TrainingSettings,
         seed: int,
         device: torch.device,
+        prevalence: np.ndarray | None = None,
         checkpoint: Path | None = None,
         fingerprint: str = "",
     ):
@@ -141,6 +166,13 @@ class Trainer:
             network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
+        self.averaged = None
+        if settings.average:
+            decay = get_ema_multi_avg_fn(settings.average)
+            self.averaged = AveragedModel(self.network, multi_avg_fn=decay, use_buffers=True)
+        self._prior = None
+        if prevalence is not None:
+            self._prior = log_prior(prevalence, labels).float().to(device)[:, None]
         self.state = _Progress(0, -math.inf, 0, 0.0, [], {})
         # The host makes the next batch while a GPU computes.
         self.makes_ahead = device.type == "cuda"
@@ -209,18 +241,13 @@ class Trainer:
         torch.manual_seed(hash((self.seed, step)) & 0x7FFFFFFF)
         self.network.train()
         batch = self._batch(step)
-        with torch.autocast(
-            self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"
-        ):
-            logits = self.network(batch.x)
-        loss = weighted_loss(logits, batch, self.labels)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss = self._gradient(batch)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
         # Reading the loss waits for the GPU; the next batch is ready then.
         if self.makes_ahead and step + 1 < self.settings.steps:
             self._ahead = step + 1, self._batch(step + 1)
-        value = float(loss.detach())
+        value = float(loss)
         if not (math.isfinite(value) and math.isfinite(float(norm))):
             raise InputError(
                 f"training diverged: loss {value}, gradient norm {float(norm)} at step {step}; "
@@ -228,14 +255,36 @@ class Trainer:
             )
         self.optimizer.step()
         self.schedule.step()
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.network)
         self.state.step += 1
         return value
+
+    def _gradient(self, batch: Batch) -> Tensor:
+        """Add up the gradient of a batch, part after part, and return its loss."""
+        total = torch.zeros((), device=self.device)
+        for rows in torch.arange(len(batch.x)).chunk(self.settings.accumulate):
+            part = batch.rows(slice(int(rows[0]), int(rows[-1]) + 1))
+            with torch.autocast(
+                self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"
+            ):
+                logits = self.network(part.x)
+            loss = weighted_loss(logits, part, self.labels, self.settings.imbalance, self._prior)
+            loss = loss * (len(rows) / len(batch.x))
+            loss.backward()
+            total += loss.detach()
+        return total
+
+    @property
+    def _kept(self) -> nn.Module:
+        """The network that is validated and kept."""
+        return self.network if self.averaged is None else self.averaged.module
 
     def _validate(self, losses: list[float]) -> None:
         """Measure average precision on the validation part; keep the weights if it is the best."""
         state = self.state
         precisions = validation_average_precision(
-            self.network, self.valid, len(self.classes), self.labels, self.device
+            self._kept, self.valid, len(self.classes), self.labels, self.device
         )
         mean = float(np.nanmean(precisions))
         done = len(losses) * min(self.settings.batch, len(self.train)) * self.train.length
@@ -265,7 +314,7 @@ class Trainer:
         state.stale += 1
         if mean > state.best or not state.best_weights:
             state.best, state.stale = mean, 0
-            state.best_weights = copy.deepcopy(self.network.state_dict())
+            state.best_weights = copy.deepcopy(self._kept.state_dict())
         self._save()
 
     def _save(self) -> None:
@@ -275,6 +324,7 @@ class Trainer:
         content = {
             "fingerprint": self.fingerprint,
             "network": self.network.state_dict(),
+            "averaged": None if self.averaged is None else self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "progress": vars(self.state),
@@ -297,41 +347,12 @@ class Trainer:
             logger.warning("checkpoint %s belongs to another run: starting anew", path)
             return
         self.network.load_state_dict(content["network"])
+        if self.averaged is not None:
+            self.averaged.load_state_dict(content["averaged"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.schedule.load_state_dict(content["schedule"])
         self.state = _Progress(**content["progress"])
         logger.info("resuming from step %d of %d", self.state.step, self.settings.steps)
-
-
-def weighted_loss(logits: Tensor, batch: Batch, labels: str) -> Tensor:
-    """Return the cross-entropy of a batch, every bin weighted by 1 / inclusion.
-
-    Weights have mean 1 over all windows, so the sum is divided by the number of bins and not by
-    the batch's own weights, which would bias it.
-
-    Parameters
-    ----------
-    logits : torch.Tensor, shape=(N, outputs, bins)
-    batch : Batch
-    labels : str
-        `exclusive`: one softmax over background and classes; `independent`: a sigmoid a class.
-
-    Returns
-    -------
-    torch.Tensor, shape=()
-    """
-    logits = logits.float()
-    if labels == "independent":
-        losses = functional.binary_cross_entropy_with_logits(
-            logits, batch.sites.float(), reduction="none"
-        )
-        return (losses * batch.weights).mean()
-    any_site = batch.sites.any(1)
-    target = torch.where(any_site, batch.sites.float().argmax(1) + 1, 0)
-    # A bin that is ignored for one class can teach nothing about the background.
-    weights = torch.where(any_site, batch.weights.amax(1), batch.weights.amin(1))
-    losses = functional.cross_entropy(logits, target, reduction="none")
-    return (losses * weights).mean()
 
 
 def validation_average_precision(
