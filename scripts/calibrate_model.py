@@ -42,12 +42,16 @@ from genomesieve.label_counts import LabelCounts, count_by_label, total_histogra
 from genomesieve.labelled_genome import INTERVAL_COLUMNS, SITE_COLUMNS, read_splits
 from genomesieve.labels_on_bins import ScanLabels, label_bins
 from genomesieve.layout import ScanLayout, make_layout
-from genomesieve.planning import PRECISIONS, plan_scan
+from genomesieve.planning import PRECISIONS, ScanPlan, plan_scan
+from genomesieve.precision import compare_precisions
 from genomesieve.scanner import Scanner, scan_bins
 from genomesieve.scores import encode_scores, list_candidates
 from genomesieve.settings import complete_settings
 
 logger = logging.getLogger(__name__)
+
+_COMPARED_BASES = 50_000
+"""Bases on which precisions are compared."""
 
 DEFAULTS = {
     "precision_targets": [0.9, 0.75, 0.5],
@@ -93,7 +97,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--precision",
         choices=["auto", *PRECISIONS],
         default="auto",
-        help="of this and all later scans; auto: bfloat16 on a GPU, float32 on a CPU",
+        help="of this and all later scans; auto: bfloat16 where the device has units for it and "
+        "scores hold (measured), else float32",
     )
     parser.add_argument(
         "--compile",
@@ -112,11 +117,7 @@ def calibrate(arguments: argparse.Namespace) -> None:
     bundle = load_bundle(arguments.model, arguments.network_code)
     require_classes(bundle, list(arguments.classes), arguments.model)
     device = choose_device(arguments.device)
-    plan, reasons = plan_scan(
-        bundle, device, arguments.memory_gb, arguments.precision, arguments.compile
-    )
-    for line in reasons:
-        logger.info(line)
+    plan, precision = choose_plan(arguments, bundle, device)
     scanner = Scanner(bundle, plan, device)
     with tempfile.TemporaryDirectory(prefix="genomesieve-calibrate-") as folder:
         with reported_memory(device, "choose a smaller scan.memory_gb"):
@@ -129,9 +130,56 @@ def calibrate(arguments: argparse.Namespace) -> None:
         "bins": bins,
         "blocks": sum(len(part.layout.blocks) for part in parts),
         "settings": settings,
+        "precision": precision,
         "classes": classes,
     }
     save_bundle(arguments.output_dir, bundle)
+
+
+def choose_plan(
+    arguments: argparse.Namespace, bundle: Bundle, device: torch.device
+) -> tuple[ScanPlan, dict | None]:
+    """Plan the scans; reduced precision is measured first and left where scores do not hold.
+
+    Returns
+    -------
+    plan : ScanPlan
+    precision : dict or None
+        How far bfloat16 is from float32, where it was tried.
+    """
+
+    def planned(precision: str) -> ScanPlan:
+        plan, reasons = plan_scan(bundle, device, arguments.memory_gb, precision, arguments.compile)
+        for line in reasons:
+            logger.info(line)
+        return plan
+
+    plan = planned(arguments.precision)
+    if plan.precision != "bfloat16":
+        return plan, None
+    check = compare_precisions(bundle, plan, device, sample_sequence(arguments, bundle))
+    logger.info("%s", check)
+    if not check.holds and arguments.precision == "auto":
+        logger.warning("scores do not hold in bfloat16: scanning in float32")
+        return planned("float32"), check.to_dict()
+    if not check.holds:
+        logger.warning("scores do not hold in bfloat16, which was asked for")
+    return plan, check.to_dict()
+
+
+def sample_sequence(arguments: argparse.Namespace, bundle: Bundle) -> np.ndarray:
+    """Return the first stretch of the calibrate part, with its context: codes (1, L), uint8."""
+    architecture = bundle.architecture
+    for name, path in arguments.genome.items():
+        split = read_splits({name: arguments.split[name]})[name]
+        rows = split[split["part"] == "calibrate"]
+        if len(rows):
+            genome, row = EncodedGenome.open(path, name), rows.iloc[0]
+            strides = -(-min(row["end"] - row["start"], _COMPARED_BASES) // architecture.stride)
+            start = row["start"] - architecture.context
+            end = row["start"] + strides * architecture.stride + architecture.context
+            return genome.fetch(row["contig"], start, end)[None]
+    raise InputError("no genome's split has a calibrate part; expected at least one")
 
 
 def read_settings(given: object) -> dict:

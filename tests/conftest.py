@@ -87,6 +87,7 @@ def calibrated(planted, trained, tmp_path_factory) -> Path:
         [
             *("--model", str(trained), *planted.arguments(), "--threads", "1"),
             *("--classes", json.dumps(CLASSES), "--labels", "exclusive", "--device", "cpu"),
+            *("--precision", "float32"),
             *("--settings", '{"precision_targets": [0.8, 0.5], "operating": 0.5}'),
             *("--output-dir", str(folder)),
         ]

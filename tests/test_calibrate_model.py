@@ -1,21 +1,24 @@
 import json
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 import calibrate_model
 from genomesieve.bundle import load_bundle
 from planted_genome import CLASSES
 
 
-def run(planted, model, folder, classes=None, settings="{}"):
+def run(planted, model, folder, *extra, classes=None, settings="{}"):
     return calibrate_model.main(
         [
             *("--model", str(model), *planted.arguments(), "--threads", "1", "--device", "cpu"),
             *("--classes", json.dumps(classes or CLASSES), "--labels", "exclusive"),
-            *("--settings", settings, "--output-dir", str(folder)),
+            *("--settings", settings, "--output-dir", str(folder), *extra),
         ]
     )
 
@@ -30,6 +33,38 @@ def test_bundle_gains_calibration_and_keeps_weights(trained, calibrated):
         assert entry["slope"] > 0
         assert [item["precision_target"] for item in entry["thresholds"]] == [0.8, 0.5]
         assert entry["operating"] == 1
+
+
+SURE = {"bootstrap": 100, "precision_targets": [0.5], "operating": 0.5}
+
+
+@pytest.mark.parametrize("asked", ["auto", "bfloat16"])
+def test_reduced_precision_is_measured_first(planted, trained, tmp_path, monkeypatch, asked):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    settings = json.dumps(SURE)
+    assert run(planted, trained, tmp_path, "--precision", asked, settings=settings) == 0
+    bundle = load_bundle(tmp_path)
+    assert bundle.scan_plan["precision"] == "bfloat16"
+    found = bundle.calibration["precision"]
+    # About as many scores as 2 strands and 2 classes of the part have; small and not nothing.
+    assert found["scores"] > 10_000
+    assert 0 < found["median"] <= 0.05 and found["median"] < found["largest"] <= 0.5
+
+
+def test_scores_that_do_not_hold_are_left_in_float32(
+    planted, trained, tmp_path, monkeypatch, capsys
+):
+    """Weights a hundred times as large make differences a hundred times as large."""
+    folder = shutil.copytree(trained, tmp_path / "large")
+    weights = load_file(folder / "model.safetensors")
+    weights |= {name: weights[name] * 100 for name in ("head.weight", "head.bias")}
+    save_file(weights, folder / "model.safetensors")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    assert run(planted, folder, tmp_path / "out", settings=json.dumps(SURE)) == 0
+    bundle = load_bundle(tmp_path / "out")
+    assert bundle.scan_plan["precision"] == "float32"
+    assert bundle.calibration["precision"]["largest"] > 0.5
+    assert "do not hold in bfloat16: scanning in float32" in capsys.readouterr().err
 
 
 def test_probabilities_average_to_the_prevalence(planted, calibrated, tmp_path):

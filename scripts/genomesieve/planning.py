@@ -118,6 +118,16 @@ def measure_cost(network: nn.Module, architecture: Architecture, letters: int) -
     return Cost((many - few) / (2 * step), float(grown) / (2 * step))
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Tell whether a device computes faster in bfloat16: GPUs, and CPUs with units for it."""
+    if device.type == "cuda":
+        # A plan for a card that is not here takes it for a current one.
+        here = torch.cuda.is_available()
+        return not here or torch.cuda.is_bf16_supported(including_emulation=False)
+    known = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+
+
 def plan_scan(
     bundle: Bundle,
     device: torch.device,
@@ -135,7 +145,7 @@ def plan_scan(
         Memory that the scan may use, in GB of 10**9 bytes: of the process on a CPU, of the card on
         a GPU. The genome's size does not matter.
     precision : str
-        `float32`, `bfloat16`, or `auto`: bfloat16 on a GPU, float32 elsewhere.
+        `float32`, `bfloat16`, or `auto`: bfloat16 where the device has units for it.
     compile_network : bool
         Whether to run the network through torch.compile.
 
@@ -154,7 +164,7 @@ def plan_scan(
         raise InputError(f"precision is {precision!r}; expected auto, {', '.join(PRECISIONS)}")
     on_gpu = device.type == "cuda"
     if precision == "auto":
-        precision = "bfloat16" if on_gpu else "float32"
+        precision = "bfloat16" if has_bfloat16(device) else "float32"
     architecture = bundle.architecture
     cost = measure_cost(bundle.network, architecture, DNA.size)
     width = cost.values * (2 if precision == "bfloat16" else 4)

@@ -62,9 +62,14 @@ def test_plan_follows_the_network():
     assert far.chunk >= 7 * bundle_of(WIDE).architecture.context
 
 
-def test_precision_is_reduced_where_it_pays():
+@pytest.mark.parametrize(
+    ("units", "expected"),
+    [({}, "float32"), ({"avx512_bf16": True}, "bfloat16"), ({"amx_bf16": True}, "bfloat16")],
+)
+def test_precision_is_reduced_where_it_pays(monkeypatch, units, expected):
     bundle = bundle_of(DILATED)
-    assert plan_scan(bundle, CPU)[0].precision == "float32"
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
+    assert plan_scan(bundle, CPU)[0].precision == expected
     assert plan_scan(bundle, GPU)[0].precision == "bfloat16"
     assert plan_scan(bundle, GPU, precision="float32")[0].precision == "float32"
     with pytest.raises(InputError, match="precision is 'float8'"):
