@@ -33,8 +33,8 @@ _MOST_ELEMENTS = (1 << 31) - 1
 _SCORE_BYTES = 40
 """What a score takes on its way: log-odds and their sums, codes, an index while it is counted."""
 _FEWEST_HELD = 1 << 24
-_FLANK_SHARE = 8
-"""A chunk has at least so many contexts, so that its flanks cost little."""
+_FLANK_SHARE = 32
+"""A chunk has at least so many contexts: its flanks cost more than leaving the caches does."""
 
 
 @dataclass(frozen=True)
