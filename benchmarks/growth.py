@@ -46,7 +46,7 @@ FLOOR = 0.5
 """Log-odds from which on bins are candidates; the weights make about one bin in a hundred one."""
 
 MODEL = {
-    "preset": "motif_cnn", "resolution": 50, "channels": 8, "stem_kernels": [11], "hidden": 4,
+    "preset": "motif_cnn", "resolution": 50, "channels": 32, "stem_kernels": [11], "hidden": 4,
     "norm": "none", "dropout": 0.0,
 }  # fmt: skip
 

@@ -1,7 +1,10 @@
 import dataclasses
 import json
+import random
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -61,6 +64,36 @@ def test_killed_run_ends_where_the_unbroken_one_does(planted, tmp_path, monkeypa
     for key, value in first.state_dict().items():
         assert torch.equal(value, second.state_dict()[key]), key
     assert not (tmp_path / "checkpoint").exists()
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+def test_killed_processes_end_where_the_unbroken_one_does(planted, tmp_path, repository, norm):
+    """kill -9 at moments that nobody chose; every start takes up what the last one left."""
+    training = {"steps": 24, "batch": 4, "validations": 2, "average": 0.5, "patience": 9}
+    model = json.dumps(SMALL | {"norm": norm, "dropout": 0.1})
+    options = {"--model": model, "--training": json.dumps(training | {"checkpoint_minutes": 0})}
+    whole = tmp_path / "whole"
+    assert train_model.main(arguments(planted, whole, **options)) == 0
+    state = tmp_path / "checkpoint" / "state.pt"
+    options["--checkpoint"] = str(state.parent)
+    again = arguments(planted, tmp_path / "broken", **options)
+    for _ in range(2):
+        before = state.stat().st_mtime_ns if state.exists() else 0
+        command = [sys.executable, repository / "scripts" / "train_model.py", *again]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+            while process.poll() is None:
+                time.sleep(0.005)
+                if state.exists() and state.stat().st_mtime_ns > before:
+                    time.sleep(random.uniform(0, 0.3))
+                    process.kill()
+            assert process.returncode in (0, -signal.SIGKILL)
+    assert train_model.main(again) == 0
+    one, other = load_bundle(whole), load_bundle(tmp_path / "broken")
+    for key, value in one.network.state_dict().items():
+        assert torch.equal(value, other.network.state_dict()[key]), key
+    same = ["step", "loss", "validation_average_precision"]
+    pd.testing.assert_frame_equal(one.history[same], other.history[same], check_exact=True)
+    assert not state.parent.exists()
 
 
 def test_checkpoint_of_another_run_is_ignored(planted, tmp_path, capsys):

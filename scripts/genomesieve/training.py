@@ -65,6 +65,8 @@ class TrainingSettings:
     average : float
         Decay of an exponential moving average of the weights, which is then what is validated and
         kept (Polyak and Juditsky 1992); 0 for none.
+    checkpoint_minutes : float
+        Minutes between two checkpoints; each validation makes one too. They change no number.
     focal_gamma, positive_weight, logit_adjustment : float
         What is done about rare classes (see `losses.Imbalance`).
     """
@@ -80,6 +82,7 @@ class TrainingSettings:
     weight_cap: float = 20.0
     accumulate: int = 1
     average: float = 0.0
+    checkpoint_minutes: float = 10.0
     focal_gamma: float = 0.0
     positive_weight: float = 1.0
     logit_adjustment: float = 0.0
@@ -97,7 +100,7 @@ class TrainingSettings:
             raise InputError(
                 f"training.average is {settings['average']}; expected at least 0 and below 1"
             )
-        for name in ("weight_decay", "focal_gamma", "logit_adjustment"):
+        for name in ("weight_decay", "focal_gamma", "logit_adjustment", "checkpoint_minutes"):
             if not settings[name] >= 0:
                 raise InputError(f"training.{name} is {settings[name]}; expected 0 or more")
         return cls(**settings)
@@ -118,6 +121,8 @@ class _Progress:
     seconds: float
     rows: list[dict]
     best_weights: dict[str, Tensor]
+    losses: list[float]
+    """Of the steps since the last validation."""
 
 
 class Trainer:
@@ -173,10 +178,11 @@ class Trainer:
         self._prior = None
         if prevalence is not None:
             self._prior = log_prior(prevalence, labels).float().to(device)[:, None]
-        self.state = _Progress(0, -math.inf, 0, 0.0, [], {})
+        self.state = _Progress(0, -math.inf, 0, 0.0, [], {}, [])
         # The host makes the next batch while a GPU computes.
         self.makes_ahead = device.type == "cuda"
         self._ahead: tuple[int, Batch] | None = None
+        self._since = 0.0
         every = max(1, settings.steps // settings.validations)
         self._validate_at = set(range(every, settings.steps, every)) | {settings.steps}
 
@@ -195,24 +201,34 @@ class Trainer:
             If the loss is not a number.
         """
         self._resume()
-        losses, begin = [], time.monotonic()
+        state, self._since = self.state, time.monotonic()
         bar = tqdm(
-            total=self.settings.steps, initial=self.state.step, unit="step", disable=None, ncols=100
+            total=self.settings.steps, initial=state.step, unit="step", disable=None, ncols=100
         )
-        while self.state.step < self.settings.steps and self.state.stale < self.settings.patience:
-            losses.append(self._step())
+        while state.step < self.settings.steps and state.stale < self.settings.patience:
+            state.losses.append(self._step())
             bar.update()
-            if self.state.step % 10 == 0:
-                bar.set_postfix(loss=f"{np.mean(losses[-50:]):.4f}", AP=f"{self.state.best:.3f}")
-            if self.state.step in self._validate_at:
-                self.state.seconds += time.monotonic() - begin
-                self._validate(losses)
-                losses, begin = [], time.monotonic()
+            if state.step % 10 == 0:
+                bar.set_postfix(loss=f"{np.mean(state.losses[-50:]):.4f}", AP=f"{state.best:.3f}")
+            if state.step in self._validate_at:
+                self._count_seconds()
+                self._validate()
+                self._since = time.monotonic()
+                self._save()
+            elif time.monotonic() - self._since > 60 * self.settings.checkpoint_minutes:
+                self._count_seconds()
+                self._save()
         bar.close()
-        self.network.load_state_dict(self.state.best_weights)
+        self.network.load_state_dict(state.best_weights)
         if self.checkpoint is not None:
             shutil.rmtree(self.checkpoint, ignore_errors=True)
-        return pd.DataFrame(self.state.rows)
+        return pd.DataFrame(state.rows)
+
+    def _count_seconds(self) -> None:
+        """Add the time since the last call to the time spent in training."""
+        now = time.monotonic()
+        self.state.seconds += now - self._since
+        self._since = now
 
     def _rate(self, step: int) -> float:
         """Return the learning rate of a step as a share of its peak."""
@@ -280,9 +296,10 @@ class Trainer:
         """The network that is validated and kept."""
         return self.network if self.averaged is None else self.averaged.module
 
-    def _validate(self, losses: list[float]) -> None:
+    def _validate(self) -> None:
         """Measure average precision on the validation part; keep the weights if it is the best."""
         state = self.state
+        losses, state.losses = state.losses, []
         precisions = validation_average_precision(
             self._kept, self.valid, len(self.classes), self.labels, self.device
         )
@@ -315,7 +332,6 @@ class Trainer:
         if mean > state.best or not state.best_weights:
             state.best, state.stale = mean, 0
             state.best_weights = copy.deepcopy(self._kept.state_dict())
-        self._save()
 
     def _save(self) -> None:
         """Write the checkpoint, whole or not at all."""
