@@ -10,6 +10,7 @@ from torch import Tensor
 
 from genomesieve.alphabet import DNA
 from genomesieve.architecture import resolve_architecture
+from genomesieve.gathering import one_hot
 from genomesieve.inference import prepare_for_scan
 from genomesieve.networks import build_network
 from genomesieve.planning import measure_cost
@@ -73,8 +74,8 @@ def describe_network(
     steps = -(-_BASES // architecture.stride)
     length = steps * architecture.stride + 2 * architecture.context
     generator = torch.Generator().manual_seed(0)
-    codes = torch.randint(0, DNA.size, (1, length), generator=generator)
-    x = torch.nn.functional.one_hot(codes, DNA.size).float().transpose(1, 2)
+    codes = torch.randint(0, DNA.size, (1, length), generator=generator, dtype=torch.uint8)
+    x = one_hot(codes, DNA)
     cost = measure_cost(network, architecture, DNA.size)
     trial = x[..., : 2 * architecture.stride + 2 * architecture.context]
     prepared = prepare_for_scan(network, trial, labels).to(device)
