@@ -54,6 +54,7 @@ from genomesieve.labelled_genome import (
 )
 from genomesieve.networks import build_network, set_prior
 from genomesieve.training import Trainer, TrainingSettings
+from genomesieve.training_rounds import TrainingRound
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +93,12 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         type=int,
         default=0,
         help="bp around a site's interval that are left out of the loss",
+    )
+    parser.add_argument(
+        "--start-from",
+        type=Path,
+        help="model folder of the same architecture whose weights training goes on from; they are "
+        "kept unless a validation is better (default: fresh weights)",
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and order of windows")
     add_device_arguments(parser)
@@ -164,6 +171,9 @@ def train(arguments: argparse.Namespace) -> None:
         },
     )
     log_start(bundle, sources["train"])
+    further = None
+    if arguments.start_from is not None:
+        further = TrainingRound(arguments.start_from, bundle, sources["valid"], device)
     trainer = Trainer(
         network,
         sources["train"],
@@ -178,6 +188,8 @@ def train(arguments: argparse.Namespace) -> None:
         fingerprint(arguments),
     )
     bundle.history = trainer.fit()
+    if further is not None:
+        further.finish(bundle.history)
     save_bundle(arguments.output_dir, bundle)
 
 
@@ -263,6 +275,8 @@ def file_digest(path: Path) -> str:
 def fingerprint(arguments: argparse.Namespace) -> str:
     """Digest everything that a checkpoint must agree on: data, settings, software."""
     inputs = [arguments.windows, *arguments.sites.values(), *arguments.intervals.values()]
+    if arguments.start_from is not None:
+        inputs.append(arguments.start_from / "model.safetensors")
     content = {
         "inputs": [file_digest(path) for path in inputs],
         "contigs": [file_digest(folder / "contigs.tsv") for folder in arguments.genome.values()],

@@ -105,6 +105,64 @@ def test_checkpoint_of_another_run_is_ignored(planted, tmp_path, capsys):
     assert "belongs to another run" in capsys.readouterr().err
 
 
+def test_training_goes_on_from_another_network(planted, trained, tmp_path):
+    """A round of too high a rate betters nothing and hands on what it started from."""
+    model = json.dumps(json.loads((trained / "model.json").read_text())["architecture"])
+    options = {"--model": model, "--start-from": str(trained), "--seed": "5"}
+    for name, rate in (("gentle", 1e-7), ("harsh", 10.0)):
+        training = {"steps": 4, "batch": 4, "validations": 1, "learning_rate": rate}
+        options["--training"] = json.dumps(training)
+        assert train_model.main(arguments(planted, tmp_path / name, **options)) == 0
+    start, gentle, harsh = map(load_bundle, (trained, tmp_path / "gentle", tmp_path / "harsh"))
+    weights = start.network.state_dict()
+    for key, value in harsh.network.state_dict().items():
+        assert torch.equal(value, weights[key]), key
+    for key, value in gentle.network.state_dict().items():
+        # Statistics of normalisation follow the batches, whatever the rate.
+        if "running" not in key and "num_batches" not in key:
+            torch.testing.assert_close(value, weights[key], atol=1e-5, rtol=1e-4)
+    first, second = harsh.training["rounds"]
+    best = start.history["validation_average_precision"].idxmax()
+    for name in CLASSES:
+        expected = start.history.loc[best, f"validation_average_precision.{name}"]
+        assert first["best"][name] == pytest.approx(expected)
+        assert second["started_at"][name] == pytest.approx(expected, rel=1e-5)
+    assert (first["kept"], second["kept"]) == (True, False)
+    assert np.mean(list(second["best"].values())) < np.mean(list(first["best"].values()))
+    history = harsh.history
+    assert history["round"].tolist() == [0] * len(start.history) + [1]
+    assert history["step"].is_monotonic_increasing and history["step"].iloc[-1] == 124
+
+
+def test_a_third_round_adds_to_the_history(planted, trained, tmp_path):
+    model = json.dumps(json.loads((trained / "model.json").read_text())["architecture"])
+    former = trained
+    for number in (1, 2):
+        options = {"--model": model, "--start-from": str(former)}
+        options["--training"] = '{"steps": 2, "batch": 4, "validations": 1}'
+        former = tmp_path / str(number)
+        assert train_model.main(arguments(planted, former, **options)) == 0
+    bundle = load_bundle(former)
+    assert len(bundle.training["rounds"]) == 3
+    assert bundle.history["round"].tolist()[-2:] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--start-from", "nowhere", "does not exist"),
+        ("--model", json.dumps(SMALL), "training goes on from a network of the same kind alone"),
+        ("--labels", "independent", "has labels exclusive; expected independent"),
+    ],
+)
+def test_start_from_another_kind_of_network_is_an_error(
+    planted, trained, tmp_path, capsys, option, value, expected
+):
+    model = json.dumps(json.loads((trained / "model.json").read_text())["architecture"])
+    changed = {"--start-from": str(trained), "--model": model} | {option: value}
+    assert expected in bad_input(planted, tmp_path, capsys, **changed)
+
+
 def bad_input(planted, tmp_path, capsys, **changed):
     folder = tmp_path / "out"
     assert train_model.main(arguments(planted, folder, **changed)) == 1
