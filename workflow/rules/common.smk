@@ -482,6 +482,18 @@ def baseline_models(wildcards):
     return [f"{road}/model/model.json" for road in roads]
 
 
+def harvests(screen):
+    """Return the summary of each harvest, by round and seed."""
+    plan = screen.training
+    keys = [f"round{r}/seed{s}" for r in range(1, plan.rounds + 1) for s in plan.seeds]
+    return {key: f"{plan.road}/hard_negatives/{key}/summary.json" for key in keys}
+
+
+def harvest_summaries(wildcards):
+    """Return the summaries of all harvests of a screen."""
+    return list(harvests(screen_of(wildcards)).values())
+
+
 def report_settings(wildcards):
     """Return everything that a screen's report states about its configuration, as JSON."""
     return json.dumps(screen_of(wildcards).settings)
@@ -514,4 +526,13 @@ def report_data(wildcards):
     ]
     roads = screen.training.baseline_roads.items()
     texts.append(option("--baseline", [f"{name}={road}/model" for name, road in roads]))
+    others = {
+        "--members": screen.training.member_roads,
+        "--rounds": screen.training.round_roads,
+    }
+    texts += [
+        option(name, [",".join(found)]) for name, found in others.items() if found
+    ]
+    summaries = [f"{key}={path}" for key, path in harvests(screen).items()]
+    texts.append(option("--harvest-summary", summaries))
     return " ".join(texts)
