@@ -217,9 +217,10 @@ def test_report_archive_is_made(checkout, fly):
 
 def write_toy(folder: Path, **screen) -> Path:
     """Write a planted genome as files and a small configuration; return its path."""
-    planted = write_planted_genome(folder / "planted")
+    length = 60_000
+    planted = write_planted_genome(folder / "planted", length)
     codes = np.load(planted.folder / "codes.npy")
-    texts = ["".join(np.array(list("ACGTN"))[part]) for part in np.split(codes, [120_000])]
+    texts = ["".join(np.array(list("ACGTN"))[part]) for part in np.split(codes, [length])]
     fasta = "".join(f">chr{row}\n{text}\n" for row, text in enumerate(texts, start=1))
     (folder / "toy.fa").write_text(fasta)
     sites = pd.read_parquet(planted.sites).assign(score=0)
@@ -240,7 +241,7 @@ def write_toy(folder: Path, **screen) -> Path:
         "split": {"toy": {"contigs": split}},
         "sampling": {"length": 1000, "windows": 100},
         "model": {"preset": "dilated", "channels": 8, "stem_kernels": [9], "dilations": [1]},
-        "training": {"steps": 30, "batch": 8, "learning_rate": 0.01, "validations": 2},
+        "training": {"steps": 20, "batch": 8, "learning_rate": 0.01, "validations": 1},
         "calibration": {"precision_targets": [0.5], "operating": 0.5, "bootstrap": 100},
         "evaluation": {"bootstrap": 100},
     }

@@ -241,8 +241,7 @@ def _runs(history: pd.DataFrame, label: str) -> list[tuple[pd.DataFrame, str | N
     """Return the history of each seed; only the first one's line is named in the legend."""
     seeds = history["seed"] if "seed" in history else pd.Series(0, index=history.index)
     runs = [rows for _, rows in history.groupby(seeds, sort=False)]
-    several = f"{label} (a line a seed)" if len(runs) > 1 else label
-    return [(rows, None if number else several) for number, rows in enumerate(runs)]
+    return [(rows, None if number else label) for number, rows in enumerate(runs)]
 
 
 def _mark_rounds(axes: Axes, history: pd.DataFrame) -> None:

@@ -301,11 +301,16 @@ def _training(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
             "baselines) alone, and the audit of leakage below compares with the train part of the "
             "split, which this network need not have seen."
         )
-    items = [_text(text), Item("picture", drawn["training"]), *_seeds(screen), *_rounds(screen)]
+    items = [
+        _text(text),
+        Item("picture", drawn["training"]),
+        *seed_items(screen),
+        *round_items(screen),
+    ]
     return Section("training", "Training", items)
 
 
-def _seeds(screen: Screen) -> list[Item]:
+def seed_items(screen: Screen) -> list[Item]:
     """Return what several seeds brought, nothing where there is one."""
     if not screen.members:
         return []
@@ -313,9 +318,10 @@ def _seeds(screen: Screen) -> list[Item]:
         Item("heading", "Seeds"),
         _text(
             "{} is the mean of the probabilities of {} networks that were trained from different "
-            "seeds: other first weights, another order of the windows. How far they lie apart is "
-            "what training once more would change; the 95 % intervals do not hold it. The best "
-            "seed is the best on these very sites, which favours it.",
+            "seeds: other first weights, another order of the windows; above, each has a line of its "
+            "own. How far they lie apart is what training once more would change; the 95 % "
+            "intervals do not hold it. The best seed is the best on these very sites, which "
+            "favours it.",
             screen.network.name,
             len(screen.members),
         ),
@@ -323,7 +329,7 @@ def _seeds(screen: Screen) -> list[Item]:
     ]
 
 
-def _rounds(screen: Screen) -> list[Item]:
+def round_items(screen: Screen) -> list[Item]:
     """Return what rounds of hard negatives gained, nothing where there are none."""
     if not screen.rounds:
         return []
@@ -332,8 +338,8 @@ def _rounds(screen: Screen) -> list[Item]:
         Item("text", rounds.gain_sentence(screen)),
         _text(
             "Before each round the training part was scanned with the network of the round before, "
-            "and training went on with windows around the best-scoring places that are no sites. A "
-            "round also trains longer, and its gain is that of both: with "
+            "and training went on with windows around the best-scoring places that are no sites; "
+            "above, a dashed line marks its start. A round also trains longer, and its gain is that of both: with "
             "<code>hard_negatives.share: 0</code> it only trains longer. It keeps the weights that "
             "it started from unless a validation is better."
         ),
