@@ -279,7 +279,7 @@ def test_commands_of_seeds_and_rounds_are_understood(repository, tmp_path):
     assert "--pair dilated.round1 dilated.round0" in plan.stdout
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_seeds_and_a_round_of_hard_negatives(repository, tmp_path):
     config = str(write_toy(tmp_path, **ROUNDS))
     done = snakemake(repository, tmp_path, "--configfile", config, "--cores", "2")

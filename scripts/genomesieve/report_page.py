@@ -318,8 +318,8 @@ def seed_items(screen: Screen) -> list[Item]:
         Item("heading", "Seeds"),
         _text(
             "{} is the mean of the probabilities of {} networks that were trained from different "
-            "seeds: other first weights, another order of the windows; above, each has a line of its "
-            "own. How far they lie apart is what training once more would change; the 95 % "
+            "seeds: other first weights, another order of the windows; above, each has a line of "
+            "its own. How far they lie apart is what training once more would change; the 95 % "
             "intervals do not hold it. The best seed is the best on these very sites, which "
             "favours it.",
             screen.network.name,
@@ -339,9 +339,9 @@ def round_items(screen: Screen) -> list[Item]:
         _text(
             "Before each round the training part was scanned with the network of the round before, "
             "and training went on with windows around the best-scoring places that are no sites; "
-            "above, a dashed line marks its start. A round also trains longer, and its gain is that of both: with "
-            "<code>hard_negatives.share: 0</code> it only trains longer. It keeps the weights that "
-            "it started from unless a validation is better."
+            "above, a dashed line marks its start. A round also trains longer, and its gain is "
+            "that of both: with <code>hard_negatives.share: 0</code> it only trains longer. It "
+            "keeps the weights that it started from unless a validation is better."
         ),
         _table(rounds.rounds_table(screen)),
         _text("On what was held out and on other genomes, on the same resampled blocks:"),
