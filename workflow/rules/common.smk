@@ -211,7 +211,7 @@ def hard_negative_options(wildcards, input):
     """Write the options of a draw of windows around hard negatives."""
     if not wildcards.draw:
         return ""
-    number = wildcards.draw.split("/")[0].removeprefix("round")
+    number = Path(wildcards.draw).parts[0].removeprefix("round")
     return " ".join(
         [option("--negatives", [input.negatives]), option("--round", [number])]
     )
