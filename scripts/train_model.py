@@ -23,6 +23,7 @@ from pathlib import Path
 
 import torch
 
+from genomesieve.alphabet import DNA
 from genomesieve.architecture import (
     NETWORKS,
     REVERSE_COMPLEMENTS,
@@ -52,6 +53,8 @@ from genomesieve.labelled_genome import (
     read_splits,
     shared_strandedness,
 )
+from genomesieve.motif_filters import set_motif_filters
+from genomesieve.motifs import Motif, find_motifs, read_jaspar
 from genomesieve.networks import build_network, set_prior
 from genomesieve.training import Trainer, TrainingSettings
 
@@ -92,6 +95,17 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         type=int,
         default=0,
         help="bp around a site's interval that are left out of the loss",
+    )
+    parser.add_argument(
+        "--stem-motifs",
+        type=Path,
+        help="motif file (JASPAR) whose motifs the first filters start as",
+    )
+    parser.add_argument(
+        "--stem-matrices",
+        type=json_value,
+        default=[],
+        help="JSON list of identifiers or names in it (default: the classes' own names)",
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and order of windows")
     add_device_arguments(parser)
@@ -148,6 +162,8 @@ def train(arguments: argparse.Namespace) -> None:
         architecture, len(names), arguments.labels, arguments.reverse_complement
     )
     set_prior(network, prevalence, arguments.labels, 1 - settings.logit_adjustment)
+    motifs = start_motifs(arguments, names)
+    filters = set_motif_filters(network, motifs)
     bundle = Bundle(
         name=architecture.settings.preset,
         network=network,
@@ -161,9 +177,12 @@ def train(arguments: argparse.Namespace) -> None:
             **describe_run(arguments, device, sources["train"]),
             "genomes": sorted(genomes),
             "prevalence": dict(zip(names, prevalence.tolist())),
+            "stem_motifs": [motif.identifier for motif in motifs],
         },
     )
     log_start(bundle, sources["train"])
+    if motifs:
+        logger.info("%d first filters start as %d motifs", filters, len(motifs))
     trainer = Trainer(
         network,
         sources["train"],
@@ -179,6 +198,15 @@ def train(arguments: argparse.Namespace) -> None:
     )
     bundle.history = trainer.fit()
     save_bundle(arguments.output_dir, bundle)
+
+
+def start_motifs(arguments: argparse.Namespace, classes: list[str]) -> list[Motif]:
+    """Return the motifs that the first filters start as; none without a motif file."""
+    if arguments.stem_motifs is None:
+        return []
+    known = read_jaspar(arguments.stem_motifs, DNA)
+    wanted = arguments.stem_matrices or classes
+    return [one for item in wanted for one in find_motifs(known, item, str(arguments.stem_motifs))]
 
 
 def resident_genomes(
@@ -263,12 +291,14 @@ def file_digest(path: Path) -> str:
 def fingerprint(arguments: argparse.Namespace) -> str:
     """Digest everything that a checkpoint must agree on: data, settings, software."""
     inputs = [arguments.windows, *arguments.sites.values(), *arguments.intervals.values()]
+    inputs += [arguments.stem_motifs] if arguments.stem_motifs else []
     content = {
         "inputs": [file_digest(path) for path in inputs],
         "contigs": [file_digest(folder / "contigs.tsv") for folder in arguments.genome.values()],
         "model": arguments.model,
         "training": arguments.training,
         "classes": arguments.classes,
+        "stem_matrices": arguments.stem_matrices,
         "labels": [arguments.labels, arguments.reverse_complement, arguments.ignore_margin],
         "run": [arguments.seed, arguments.device, arguments.threads, torch.__version__],
     }

@@ -342,6 +342,23 @@ def motif_file(wildcards):
     )
 
 
+def stem_motif_file(wildcards):
+    """Return the file of the motifs that a network's first filters start as, if there are any."""
+    chosen = screen_of(wildcards).settings["stem_motifs"]
+    return chosen["motifs"] if chosen else []
+
+
+def stem_motifs(wildcards, input):
+    """Write the options that name the motifs of a network's first filters."""
+    chosen = screen_of(wildcards).settings["stem_motifs"]
+    if not chosen:
+        return ""
+    names = json.dumps(chosen["matrices"])
+    return " ".join(
+        [option("--stem-motifs", [input.motifs]), option("--stem-matrices", [names])]
+    )
+
+
 def baseline_settings(wildcards):
     """Return the settings of a baseline without its files, as JSON."""
     chosen = screen_of(wildcards).settings["baselines"][wildcards.baseline]

@@ -73,6 +73,7 @@ rule train_model:
             "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
         ),
         splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+        motifs=stem_motif_file,
     output:
         weights="results/{screen}/training/base/round0/seed{seed}/model.safetensors",
         model="results/{screen}/training/base/round0/seed{seed}/model.json",
@@ -95,6 +96,7 @@ rule train_model:
         data=training_data,
         model=setting("model"),
         training=setting("training"),
+        motifs=stem_motifs,
         classes=label_classes,
         labels=setting("labels"),
         reverse_complement=setting("reverse_complement"),
@@ -106,7 +108,7 @@ rule train_model:
         "Training the network of screen {wildcards.screen} on {threads} threads"
     shell:
         "python {input.source[0]:q} --windows {input.windows:q} {params.data}"
-        " --model {params.model:q} --training {params.training:q}"
+        " --model {params.model:q} --training {params.training:q} {params.motifs}"
         " --classes {params.classes:q} --labels {params.labels}"
         " --reverse-complement {params.reverse_complement}"
         " --ignore-margin {params.ignore_margin} --seed {wildcards.seed}"
