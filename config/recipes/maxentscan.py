@@ -4,7 +4,7 @@ The maximum-entropy models of short splice-site sequence are tables; a score is 
 entries, so that it can be read off a whole chromosome at once. Weights are made from the published
 tables (in the layout of the `maxentpy` package) by
 
-    python config/recipes/maxentscan.py score5_matrix.txt.gz score3_matrix.txt.gz weights.safetensors
+    python config/recipes/maxentscan.py score5_matrix.txt.gz score3_matrix.txt.gz out.safetensors
 """
 
 import gzip

@@ -20,8 +20,8 @@ def set_motif_filters(network: nn.Module, motifs: list[Motif], alphabet: Alphabe
 
     A filter is the motif's log-odds against even letter frequencies, in the middle of the filter
     and scaled to the length that the other filters start with; training goes on from there (as in
-    DanQ-JASPAR, Quang and Xie 2016). A network whose weights are tied by symmetry reads both strands
-    anyway and takes one filter a motif.
+    DanQ-JASPAR, Quang and Xie 2016). A network whose weights are tied by symmetry reads both
+    strands anyway and takes one filter a motif.
 
     Parameters
     ----------
@@ -52,8 +52,8 @@ def set_motif_filters(network: nn.Module, motifs: list[Motif], alphabet: Alphabe
     free = len(weight) // 2 if tied else len(weight)
     if len(filters) > free:
         raise InputError(
-            f"stem_motifs names {len(motifs)} motifs, which take {len(filters)} filters; expected at "
-            f"most {free}: raise model.channels or name fewer"
+            f"stem_motifs names {len(motifs)} motifs, which take {len(filters)} filters; expected "
+            f"at most {free}: raise model.channels or name fewer"
         )
     usual = weight.flatten(1).norm(dim=1).mean()
     for row, values in enumerate(filters):

@@ -1,0 +1,285 @@
+"""How well recipes find sites of real genomes, beside what others reach on the same bins.
+
+Each task is a recipe of config/recipes, run by the workflow in the repository's root with the data
+that the recipe names in data/ (a link will do):
+
+    ln -s /path/to/data data
+    python benchmarks/accuracy.py splice_arabidopsis binding_yeast
+
+A run that is finished already is not run again. Networks, baselines and peers are evaluated on one
+universe: all positions of the test part at natural prevalence, both strands. Intervals are 95 %
+block bootstraps, differences and ratios are paired on the same blocks. Rows go to
+results/accuracy.json, those of other tasks stay.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY / "scripts"))
+
+from measuring import RESULTS, machine  # noqa: E402
+
+import evaluate_scan  # noqa: E402
+from genomesieve.bootstrap import percentile_interval  # noqa: E402
+from genomesieve.scan_files import read_calibrated_model  # noqa: E402
+
+MEAN = "mean"
+METRICS = ("average_precision", "auroc", "precision_at_recall_0.5")
+RATIO = "average_precision_ratio"
+DIFFERENCE = "average_precision_difference"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A recipe's screen and what it is measured against.
+
+    Parameters
+    ----------
+    genome : str
+        The one whose test part is evaluated.
+    peers : dict of str to str
+        Folder of the road (below results/) by the peer's name in the table.
+    classes : tuple of str
+        Those that count; none means all.
+    seen : dict of str to dict
+        Published average precision a class of models that have seen the test part.
+    """
+
+    genome: str
+    peers: dict[str, str]
+    classes: tuple[str, ...] = ()
+    seen: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+def baselines(screen: str, *names: str) -> dict[str, str]:
+    """Return the roads of a screen's own baselines."""
+    return {name: f"{screen}/baselines/{name}" for name in names}
+
+
+TASKS = {
+    "splice_arabidopsis": Task(
+        "athaliana",
+        {"OpenSpliceAI architecture, same minutes": "splice_arabidopsis_peer"}
+        | baselines("splice_arabidopsis", "pwm", "kmer"),
+        seen={
+            "OpenSpliceAI arabidopsis 400 nt": {"acceptor": 0.8835, "donor": 0.8946},
+            "OpenSpliceAI arabidopsis 10,000 nt": {"acceptor": 0.9357, "donor": 0.9339},
+        },
+    ),
+    "splice_human": Task(
+        "chr20",
+        {"MaxEntScan": "splice_human_maxentscan"} | baselines("splice_human", "pwm", "kmer"),
+        seen={"OpenSpliceAI mane 400 nt": {"acceptor": 0.8557, "donor": 0.8367}},
+    ),
+    "binding_yeast": Task(
+        "yeast",
+        baselines("binding_yeast", "pwm"),
+        classes=(
+            *("Reb1", "Abf1", "Rap1", "Cbf1", "Mcm1", "Fkh1"),
+            *("Ume6", "Tbf1", "Mbp1", "Swi4", "Hap1", "Ino2"),
+        ),
+    ),
+    "binding_human": Task("chr20", baselines("binding_human", "pwm")),
+}
+
+
+def run(recipe: str, cores: int) -> None:
+    """Run a recipe to the end."""
+    subprocess.run(
+        [
+            *("snakemake", "--configfile", f"config/recipes/{recipe}.yaml"),
+            *("--cores", str(cores), "--rerun-triggers", "mtime"),
+        ],
+        cwd=REPOSITORY,
+        check=True,
+    )
+
+
+def measure(name: str, task: Task) -> list[dict]:
+    """Evaluate a finished recipe's network and its peers; return rows of the table."""
+    roads = {"network": name, **task.peers}
+    arguments = evaluation_arguments(name, task.genome, roads)
+    settings = evaluate_scan.complete_settings(
+        "evaluation", arguments.settings, evaluate_scan.DEFAULTS
+    )
+    models = {one: read_calibrated_model(path) for one, path in arguments.model.items()}
+    evaluate_scan.check_models(models)
+    layout, part, first = evaluate_scan.evaluated_layout(
+        arguments.scan["network"], models["network"]
+    )
+    subject = evaluate_scan.make_subject(arguments, models["network"], layout, part, settings)
+    scans = [
+        evaluate_scan.open_scan(one, models[one], arguments.scan[one], layout, part, first)
+        for one in roads
+    ]
+    classes = task.classes or tuple(subject.classes)
+    results = {
+        kind: {
+            scan.name: evaluate_scan.evaluate_bins(
+                subject, scan, subject.labels, subject.classes.index(kind)
+            )[0]
+            for scan in scans
+        }
+        for kind in classes
+    }
+    minutes = {one: training_minutes(road) for one, road in roads.items()}
+    common = {"task": name, "universe": f"{task.genome}:{part}", "blocks": len(layout.blocks)}
+    rows = [common | row for row in table_rows(results, roads, minutes)]
+    for label, known in task.seen.items():
+        for kind, value in known.items():
+            ours = results[kind]["network"]
+            rows.append(
+                common
+                | row_of(kind, "average_precision", ours)
+                | {"peer": f"{label} (has seen the test part)", "peer_value": value}
+            )
+    made = {"machine": machine()["processor"], "date": date.today().isoformat()}
+    return [row | {"train_minutes": minutes["network"]} | made for row in rows]
+
+
+def evaluation_arguments(screen: str, genome: str, roads: dict[str, str]) -> argparse.Namespace:
+    """Write the command line of evaluate_scan for a network and its peers."""
+    folder = REPOSITORY / "results"
+    recipe = yaml.safe_load((REPOSITORY / f"config/recipes/{screen}.yaml").read_text())
+    chosen = recipe["screens"][screen]
+    settings = {
+        "ignore_margin": chosen.get("ignore_margin", 0),
+        **chosen.get("evaluation", {}),
+    }
+    return evaluate_scan.parse_arguments(
+        [
+            *("--genome", genome, "--genome-folder", str(folder / "genomes" / genome)),
+            *("--sites", str(folder / screen / "sites" / f"{genome}.parquet")),
+            *("--intervals", str(folder / screen / "sites" / f"{genome}.intervals.parquet")),
+            *("--leakage", str(folder / screen / "leakage" / f"{genome}.parquet")),
+            *(
+                text
+                for one, road in roads.items()
+                for text in (
+                    *("--scan", f"{one}={folder / road / 'scan' / genome}"),
+                    *("--model", f"{one}={folder / road / 'model'}"),
+                )
+            ),
+            *("--settings", json.dumps(settings), "--output-dir", "unused"),
+        ]
+    )
+
+
+def training_minutes(road: str) -> float | None:
+    """Return how long a road's network was trained; None for what is fitted or imported."""
+    history = pd.read_csv(REPOSITORY / "results" / road / "model" / "history.tsv", sep="\t")
+    return round(history["seconds"].iloc[-1] / 60, 1) if "seconds" in history else None
+
+
+def row_of(kind: str, metric: str, result) -> dict:
+    """Return one metric of one model as the beginning of a row."""
+    interval = result.intervals[metric]
+    return {
+        "class": kind, "metric": metric, "value": result.values[metric],
+        "low": interval.low, "high": interval.high,
+    }  # fmt: skip
+
+
+def table_rows(results: dict, roads: dict[str, str], minutes: dict) -> list[dict]:
+    """Compare the network with every peer, class by class and, for several classes, on average."""
+    rows = []
+    peers = [name for name in roads if name != "network"]
+    for peer in peers:
+        extra = {"peer": peer, "peer_minutes": minutes[peer]}
+        for kind, found in results.items():
+            for metric in METRICS:
+                rows.append(
+                    row_of(kind, metric, found["network"])
+                    | extra
+                    | {"peer_value": found[peer].values[metric]}
+                )
+            rows += [row | extra for row in paired_rows(kind, [found], peer)]
+        if len(results) > 1:
+            rows += [row | extra for row in mean_rows(list(results.values()), peer)]
+    return rows
+
+
+def mean_rows(found: list[dict], peer: str) -> list[dict]:
+    """Average AP over the classes, each class counting the same."""
+    ours, theirs = (average(found, name) for name in ("network", peer))
+    interval = percentile_interval(ours[1])
+    first = {
+        "class": MEAN, "metric": "average_precision", "value": ours[0], "low": interval.low,
+        "high": interval.high, "peer_value": theirs[0],
+    }  # fmt: skip
+    return [first, *paired_rows(MEAN, found, peer)]
+
+
+def average(found: list[dict], name: str) -> tuple[float, np.ndarray]:
+    """Return a model's AP averaged over classes, and the same of every bootstrap repeat."""
+    metric = "average_precision"
+    value = float(np.mean([one[name].values[metric] for one in found]))
+    return value, np.mean([one[name].draws[metric] for one in found], axis=0)
+
+
+def paired_rows(kind: str, found: list[dict], peer: str) -> list[dict]:
+    """Return the difference and the ratio of AP to a peer's, paired on the same blocks."""
+    (ours, our_draws), (theirs, their_draws) = (average(found, name) for name in ("network", peer))
+    pairs = {
+        DIFFERENCE: (ours - theirs, our_draws - their_draws),
+        RATIO: (ours / theirs, our_draws / their_draws),
+    }
+    rows = []
+    for metric, (value, draws) in pairs.items():
+        interval = percentile_interval(draws)
+        rows.append(
+            {
+                "class": kind,
+                "metric": metric,
+                "value": value,
+                "low": interval.low,
+                "high": interval.high,
+                "peer_value": None,
+            }  # fmt: skip
+        )
+    return rows
+
+
+def save_rows(rows: list[dict], tasks: set[str]) -> None:
+    """Put rows in the place of those of the same tasks."""
+    path = RESULTS / "accuracy.json"
+    known = json.loads(path.read_text())["rows"] if path.is_file() else []
+    kept = [row for row in known if row["task"] not in tasks]
+    path.write_text(json.dumps({"benchmark": "accuracy", "rows": kept + rows}, indent=1) + "\n")
+
+
+def main() -> None:
+    """Run and measure the tasks that are named."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("tasks", nargs="+", choices=TASKS, help="recipes to run and measure")
+    parser.add_argument("--cores", type=int, default=2, help="cores that the workflow may use")
+    parser.add_argument("--measure-only", action="store_true", help="of runs that are finished")
+    arguments = parser.parse_args()
+    rows = []
+    for name in arguments.tasks:
+        if not arguments.measure_only:
+            run(name, arguments.cores)
+        rows += measure(name, TASKS[name])
+    save_rows(rows, set(arguments.tasks))
+    shown = pd.DataFrame(rows)
+    shown = shown[shown["metric"].str.startswith("average_precision")]
+    columns = ["task", "class", "metric", "value", "low", "high", "peer", "peer_value"]
+    print(shown[columns].to_string(index=False, float_format="{:.3f}".format))
+
+
+if __name__ == "__main__":
+    main()
