@@ -16,29 +16,24 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import yaml
+from measuring import RESULTS, machine
+from roads import (
+    REPOSITORY,
+    average,
+    evaluate_roads,
+    paired_rows,
+    run_workflow,
+    training_minutes,
+)
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY / "scripts"))
-
-from measuring import RESULTS, machine  # noqa: E402
-
-import evaluate_scan  # noqa: E402
-from genomesieve.bootstrap import percentile_interval  # noqa: E402
-from genomesieve.scan_files import read_calibrated_model  # noqa: E402
+from genomesieve.bootstrap import percentile_interval
 
 MEAN = "mean"
 METRICS = ("average_precision", "auroc", "precision_at_recall_0.5")
-RATIO = "average_precision_ratio"
-DIFFERENCE = "average_precision_difference"
 
 
 @dataclass(frozen=True)
@@ -95,47 +90,15 @@ TASKS = {
 }
 
 
-def run(recipe: str, cores: int) -> None:
-    """Run a recipe to the end."""
-    subprocess.run(
-        [
-            *("snakemake", "--configfile", f"config/recipes/{recipe}.yaml"),
-            *("--cores", str(cores), "--rerun-triggers", "mtime"),
-        ],
-        cwd=REPOSITORY,
-        check=True,
-    )
-
-
 def measure(name: str, task: Task) -> list[dict]:
     """Evaluate a finished recipe's network and its peers; return rows of the table."""
     roads = {"network": name, **task.peers}
-    arguments = evaluation_arguments(name, task.genome, roads)
-    settings = evaluate_scan.complete_settings(
-        "evaluation", arguments.settings, evaluate_scan.DEFAULTS
-    )
-    models = {one: read_calibrated_model(path) for one, path in arguments.model.items()}
-    evaluate_scan.check_models(models)
-    layout, part, first = evaluate_scan.evaluated_layout(
-        arguments.scan["network"], models["network"]
-    )
-    subject = evaluate_scan.make_subject(arguments, models["network"], layout, part, settings)
-    scans = [
-        evaluate_scan.open_scan(one, models[one], arguments.scan[one], layout, part, first)
-        for one in roads
-    ]
-    classes = task.classes or tuple(subject.classes)
-    results = {
-        kind: {
-            scan.name: evaluate_scan.evaluate_bins(
-                subject, scan, subject.labels, subject.classes.index(kind)
-            )[0]
-            for scan in scans
-        }
-        for kind in classes
-    }
+    recipe = REPOSITORY / f"config/recipes/{name}.yaml"
+    subject, results = evaluate_roads(recipe, name, task.genome, roads)
+    results = {kind: results[kind] for kind in task.classes or subject.classes}
     minutes = {one: training_minutes(road) for one, road in roads.items()}
-    common = {"task": name, "universe": f"{task.genome}:{part}", "blocks": len(layout.blocks)}
+    universe = f"{task.genome}:{subject.part}"
+    common = {"task": name, "universe": universe, "blocks": len(subject.layout.blocks)}
     rows = [common | row for row in table_rows(results, roads, minutes)]
     for label, known in task.seen.items():
         for kind, value in known.items():
@@ -147,40 +110,6 @@ def measure(name: str, task: Task) -> list[dict]:
             )
     made = {"machine": machine()["processor"], "date": date.today().isoformat()}
     return [row | {"train_minutes": minutes["network"]} | made for row in rows]
-
-
-def evaluation_arguments(screen: str, genome: str, roads: dict[str, str]) -> argparse.Namespace:
-    """Write the command line of evaluate_scan for a network and its peers."""
-    folder = REPOSITORY / "results"
-    recipe = yaml.safe_load((REPOSITORY / f"config/recipes/{screen}.yaml").read_text())
-    chosen = recipe["screens"][screen]
-    settings = {
-        "ignore_margin": chosen.get("ignore_margin", 0),
-        **chosen.get("evaluation", {}),
-    }
-    return evaluate_scan.parse_arguments(
-        [
-            *("--genome", genome, "--genome-folder", str(folder / "genomes" / genome)),
-            *("--sites", str(folder / screen / "sites" / f"{genome}.parquet")),
-            *("--intervals", str(folder / screen / "sites" / f"{genome}.intervals.parquet")),
-            *("--leakage", str(folder / screen / "leakage" / f"{genome}.parquet")),
-            *(
-                text
-                for one, road in roads.items()
-                for text in (
-                    *("--scan", f"{one}={folder / road / 'scan' / genome}"),
-                    *("--model", f"{one}={folder / road / 'model'}"),
-                )
-            ),
-            *("--settings", json.dumps(settings), "--output-dir", "unused"),
-        ]
-    )
-
-
-def training_minutes(road: str) -> float | None:
-    """Return how long a road's network was trained; None for what is fitted or imported."""
-    history = pd.read_csv(REPOSITORY / "results" / road / "model" / "history.tsv", sep="\t")
-    return round(history["seconds"].iloc[-1] / 60, 1) if "seconds" in history else None
 
 
 def row_of(kind: str, metric: str, result) -> dict:
@@ -222,36 +151,6 @@ def mean_rows(found: list[dict], peer: str) -> list[dict]:
     return [first, *paired_rows(MEAN, found, peer)]
 
 
-def average(found: list[dict], name: str) -> tuple[float, np.ndarray]:
-    """Return a model's AP averaged over classes, and the same of every bootstrap repeat."""
-    metric = "average_precision"
-    value = float(np.mean([one[name].values[metric] for one in found]))
-    return value, np.mean([one[name].draws[metric] for one in found], axis=0)
-
-
-def paired_rows(kind: str, found: list[dict], peer: str) -> list[dict]:
-    """Return the difference and the ratio of AP to a peer's, paired on the same blocks."""
-    (ours, our_draws), (theirs, their_draws) = (average(found, name) for name in ("network", peer))
-    pairs = {
-        DIFFERENCE: (ours - theirs, our_draws - their_draws),
-        RATIO: (ours / theirs, our_draws / their_draws),
-    }
-    rows = []
-    for metric, (value, draws) in pairs.items():
-        interval = percentile_interval(draws)
-        rows.append(
-            {
-                "class": kind,
-                "metric": metric,
-                "value": value,
-                "low": interval.low,
-                "high": interval.high,
-                "peer_value": None,
-            }  # fmt: skip
-        )
-    return rows
-
-
 def save_rows(rows: list[dict], tasks: set[str]) -> None:
     """Put rows in the place of those of the same tasks."""
     path = RESULTS / "accuracy.json"
@@ -272,7 +171,7 @@ def main() -> None:
     rows = []
     for name in arguments.tasks:
         if not arguments.measure_only:
-            run(name, arguments.cores)
+            run_workflow(REPOSITORY / f"config/recipes/{name}.yaml", arguments.cores)
         rows += measure(name, TASKS[name])
     save_rows(rows, set(arguments.tasks))
     shown = pd.DataFrame(rows)
