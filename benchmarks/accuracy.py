@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -30,9 +31,11 @@ from roads import (
     training_minutes,
 )
 
-from genomesieve.bootstrap import percentile_interval
+from genomesieve.bootstrap import Interval, percentile_interval
 
 MEAN = "mean"
+SEEN = " (has seen the test part)"
+EMBEDDINGS = "frozen embeddings, best of five DNA language models (s41467-025-65823-8)"
 METRICS = ("average_precision", "auroc", "precision_at_recall_0.5")
 
 
@@ -48,14 +51,21 @@ class Task:
         Folder of the road (below results/) by the peer's name in the table.
     classes : tuple of str
         Those that count; none means all.
-    seen : dict of str to dict
-        Published average precision a class of models that have seen the test part.
+    published : dict of str to dict
+        What others published, by what they are: value by (class, metric).
+    metrics : tuple of str
     """
 
     genome: str
     peers: dict[str, str]
     classes: tuple[str, ...] = ()
-    seen: dict[str, dict[str, float]] = field(default_factory=dict)
+    published: dict[str, dict[tuple[str, str], float]] = field(default_factory=dict)
+    metrics: tuple[str, ...] = METRICS
+
+
+def splice_weights(acceptor: float, donor: float) -> dict[tuple[str, str], float]:
+    """Return the average precision of published splice weights, by class and metric."""
+    return {("acceptor", METRICS[0]): acceptor, ("donor", METRICS[0]): donor}
 
 
 def baselines(screen: str, *names: str) -> dict[str, str]:
@@ -68,15 +78,15 @@ TASKS = {
         "athaliana",
         {"OpenSpliceAI architecture, same minutes": "splice_arabidopsis_peer"}
         | baselines("splice_arabidopsis", "pwm", "kmer"),
-        seen={
-            "OpenSpliceAI arabidopsis 400 nt": {"acceptor": 0.8835, "donor": 0.8946},
-            "OpenSpliceAI arabidopsis 10,000 nt": {"acceptor": 0.9357, "donor": 0.9339},
+        published={
+            f"OpenSpliceAI arabidopsis 400 nt{SEEN}": splice_weights(0.8835, 0.8946),
+            f"OpenSpliceAI arabidopsis 10,000 nt{SEEN}": splice_weights(0.9357, 0.9339),
         },
     ),
     "splice_human": Task(
         "chr20",
         {"MaxEntScan": "splice_human_maxentscan"} | baselines("splice_human", "pwm", "kmer"),
-        seen={"OpenSpliceAI mane 400 nt": {"acceptor": 0.8557, "donor": 0.8367}},
+        published={f"OpenSpliceAI mane 400 nt{SEEN}": splice_weights(0.8557, 0.8367)},
     ),
     "binding_yeast": Task(
         "yeast",
@@ -87,48 +97,57 @@ TASKS = {
         ),
     ),
     "binding_human": Task("chr20", baselines("binding_human", "pwm")),
+    **{
+        f"tf_gue{number}": Task(
+            f"tf{number}",
+            baselines(f"tf_gue{number}", "kmer"),
+            published={EMBEDDINGS: {("bound", "auroc"): auroc}},
+            metrics=("auroc", "mcc", "average_precision"),
+        )
+        for number, auroc in enumerate((0.880, 0.869, 0.825, 0.773, 0.931))
+    },
 }
+RECIPES = {name: "tf_gue" if name.startswith("tf_gue") else name for name in TASKS}
+"""The recipe that holds a task's screen, where it has another name."""
 
 
 def measure(name: str, task: Task) -> list[dict]:
     """Evaluate a finished recipe's network and its peers; return rows of the table."""
     roads = {"network": name, **task.peers}
-    recipe = REPOSITORY / f"config/recipes/{name}.yaml"
+    recipe = REPOSITORY / f"config/recipes/{RECIPES[name]}.yaml"
     subject, results = evaluate_roads(recipe, name, task.genome, roads)
     results = {kind: results[kind] for kind in task.classes or subject.classes}
     minutes = {one: training_minutes(road) for one, road in roads.items()}
     universe = f"{task.genome}:{subject.part}"
     common = {"task": name, "universe": universe, "blocks": len(subject.layout.blocks)}
-    rows = [common | row for row in table_rows(results, roads, minutes)]
-    for label, known in task.seen.items():
-        for kind, value in known.items():
-            ours = results[kind]["network"]
-            rows.append(
-                common
-                | row_of(kind, "average_precision", ours)
-                | {"peer": f"{label} (has seen the test part)", "peer_value": value}
-            )
+    rows = [common | row for row in table_rows(results, roads, minutes, task.metrics)]
+    for label, known in task.published.items():
+        for (kind, metric), value in known.items():
+            ours = row_of(kind, metric, results[kind]["network"])
+            rows.append(common | ours | {"peer": label, "peer_value": value})
     made = {"machine": machine()["processor"], "date": date.today().isoformat()}
     return [row | {"train_minutes": minutes["network"]} | made for row in rows]
 
 
 def row_of(kind: str, metric: str, result) -> dict:
     """Return one metric of one model as the beginning of a row."""
-    interval = result.intervals[metric]
+    interval = result.intervals.get(metric, Interval(math.nan, math.nan))
     return {
         "class": kind, "metric": metric, "value": result.values[metric],
         "low": interval.low, "high": interval.high,
     }  # fmt: skip
 
 
-def table_rows(results: dict, roads: dict[str, str], minutes: dict) -> list[dict]:
+def table_rows(
+    results: dict, roads: dict[str, str], minutes: dict, metrics: tuple[str, ...]
+) -> list[dict]:
     """Compare the network with every peer, class by class and, for several classes, on average."""
     rows = []
     peers = [name for name in roads if name != "network"]
     for peer in peers:
         extra = {"peer": peer, "peer_minutes": minutes[peer]}
         for kind, found in results.items():
-            for metric in METRICS:
+            for metric in metrics:
                 rows.append(
                     row_of(kind, metric, found["network"])
                     | extra
@@ -171,7 +190,7 @@ def main() -> None:
     rows = []
     for name in arguments.tasks:
         if not arguments.measure_only:
-            run_workflow(REPOSITORY / f"config/recipes/{name}.yaml", arguments.cores)
+            run_workflow(REPOSITORY / f"config/recipes/{RECIPES[name]}.yaml", arguments.cores)
         rows += measure(name, TASKS[name])
     save_rows(rows, set(arguments.tasks))
     shown = pd.DataFrame(rows)

@@ -16,6 +16,7 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 import evaluate_scan  # noqa: E402
 from genomesieve.bootstrap import percentile_interval  # noqa: E402
+from genomesieve.promises import probability_of  # noqa: E402
 from genomesieve.scan_files import read_calibrated_model  # noqa: E402
 
 RESULTS = REPOSITORY / "results"
@@ -64,13 +65,26 @@ def evaluate_roads(
         for name in roads
     ]
     results = {
-        kind: {
-            scan.name: evaluate_scan.evaluate_bins(subject, scan, subject.labels, index)[0]
-            for scan in scans
-        }
+        kind: {scan.name: _evaluate(subject, scan, index) for scan in scans}
         for index, kind in enumerate(subject.classes)
     }
     return subject, results
+
+
+def _evaluate(subject: evaluate_scan.Subject, scan: evaluate_scan.ScannedModel, index: int):
+    """Evaluate a model for a class as evaluate_scan does, with Matthews' correlation beside it.
+
+    The correlation is that of calling every bin whose calibrated probability is at least one half.
+    """
+    result = evaluate_scan.evaluate_bins(subject, scan, subject.labels, index)[0]
+    counts = evaluate_scan.count_by_label(scan.total, scan.scores, subject.labels, index)
+    codes = np.arange(len(counts.positives))
+    called = probability_of(codes, scan.calibration(index)) >= 0.5
+    true, false = counts.positives[called].sum(), counts.negatives[called].sum()
+    missed, left = counts.positives[~called].sum(), counts.negatives[~called].sum()
+    sides = np.sqrt(float(true + false) * (true + missed) * (left + false) * (left + missed))
+    result.values["mcc"] = float((float(true) * left - float(false) * missed) / max(sides, 1e-300))
+    return result
 
 
 def _arguments(config: Path, screen: str, genome: str, roads: dict[str, str]):
