@@ -1,7 +1,8 @@
 r"""Turn tables of labelled sequences (columns sequence, label) into a genome and its sites.
 
 Every record becomes a contig, named after its table and row; a record with label 1 has a site in
-its middle, one with label 0 has none. Tables of the Genome Understanding Evaluation (Zhou et al. 2023) look so:
+its middle, one with label 0 has none. Tables of the Genome Understanding
+Evaluation (Zhou et al. 2023) look so:
 
     python config/recipes/labelled_records.py --table train=train.csv.gz \
         --table valid+calibrate=dev.csv.gz --table test=test.csv.gz \
