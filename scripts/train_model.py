@@ -5,6 +5,8 @@ split. Out: model.safetensors, model.json (probabilities stay uncalibrated until
 run) and history.tsv in --output-dir. The weights kept are those with the best average precision on
 the validation part, measured at the genome's own rate of sites.
 
+Mini-batches take equally many windows from every laboratory (--laboratory), where some are named.
+
 An unfinished run leaves its state in --checkpoint; the same command takes it up again.
 
 `train_model.py --describe` prints what every preset (or the --model given) sees, holds and costs on
@@ -35,10 +37,14 @@ from genomesieve.command_line import (
     add_class_arguments,
     add_device_arguments,
     add_genome_arguments,
+    add_laboratory_argument,
+    add_signal_argument,
     check_genome_arguments,
+    comma_list,
     json_value,
     make_parser,
     run_script,
+    signals_of,
 )
 from genomesieve.description import describe_network, table_of
 from genomesieve.devices import choose_device
@@ -53,6 +59,7 @@ from genomesieve.labelled_genome import (
     shared_strandedness,
 )
 from genomesieve.networks import build_network, set_prior
+from genomesieve.signal_scaling import set_signal_scale, training_moments
 from genomesieve.training import Trainer, TrainingSettings
 
 logger = logging.getLogger(__name__)
@@ -67,6 +74,14 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--windows", type=Path, required=True, help="windows table from augment_windows (parquet)"
     )
     add_genome_arguments(parser)
+    add_signal_argument(parser, of_genomes=True)
+    parser.add_argument(
+        "--signals",
+        type=comma_list,
+        default=(),
+        help="channels that the network sees beside the sequence, in this order, commas between",
+    )
+    add_laboratory_argument(parser)
     add_class_arguments(parser)
     parser.add_argument(
         "--model",
@@ -132,6 +147,9 @@ def train(arguments: argparse.Namespace) -> None:
     settings = TrainingSettings.from_mapping(arguments.training)
     stranded = shared_strandedness(arguments.classes)
     names = list(arguments.classes)
+    laboratories = sorted(set(arguments.laboratory.values()))
+    numbers = {name: laboratories.index(lab) for name, lab in arguments.laboratory.items()}
+    check_laboratories(arguments, architecture)
     genomes = open_labelled_genomes(
         arguments.genome,
         arguments.sites,
@@ -139,14 +157,25 @@ def train(arguments: argparse.Namespace) -> None:
         names,
         stranded,
         arguments.ignore_margin,
+        {name: signals_of(name, arguments.signal) for name in arguments.genome},
+        arguments.signals,
     )
-    resident = resident_genomes(genomes, device)
-    sources = read_sources(arguments.windows, genomes, architecture, settings, resident)
-    prevalence = part_prevalence(genomes, read_splits(arguments.split), architecture.resolution)
+    resident = None if arguments.signals else resident_genomes(genomes, device)
+    sources = read_sources(arguments.windows, genomes, architecture, settings, resident, numbers)
+    splits = read_splits(arguments.split)
+    prevalence = part_prevalence(genomes, splits, architecture.resolution)
     torch.manual_seed(arguments.seed)
     network = build_network(
-        architecture, len(names), arguments.labels, arguments.reverse_complement
+        architecture,
+        len(names),
+        arguments.labels,
+        arguments.reverse_complement,
+        signals=len(arguments.signals),
+        laboratories=max(1, len(laboratories)),
     )
+    if arguments.signals:
+        moments = training_moments((one.genome for one in genomes.values()), splits)
+        set_signal_scale(network, *moments)
     set_prior(network, prevalence, arguments.labels, 1 - settings.logit_adjustment)
     bundle = Bundle(
         name=architecture.settings.preset,
@@ -156,6 +185,8 @@ def train(arguments: argparse.Namespace) -> None:
         stranded=stranded,
         labels=arguments.labels,
         reverse_complement=arguments.reverse_complement,
+        signals=list(arguments.signals),
+        laboratories=laboratories,
         training={
             **vars(settings),
             **describe_run(arguments, device, sources["train"]),
@@ -179,6 +210,16 @@ def train(arguments: argparse.Namespace) -> None:
     )
     bundle.history = trainer.fit()
     save_bundle(arguments.output_dir, bundle)
+
+
+def check_laboratories(arguments: argparse.Namespace, architecture: Architecture) -> None:
+    """Raise InputError for a laboratory of no genome, or where one is needed and missing."""
+    for name in arguments.laboratory:
+        if name not in arguments.genome:
+            raise InputError(f"--laboratory names genome {name}; expected one that --genome names")
+    for name in arguments.genome:
+        if architecture.settings.norm == "domain" and name not in arguments.laboratory:
+            raise InputError(f"model.norm is domain; expected --laboratory for genome {name}")
 
 
 def resident_genomes(
@@ -210,11 +251,13 @@ def read_sources(
     architecture: Architecture,
     settings: TrainingSettings,
     resident: dict[str, torch.Tensor] | None,
+    laboratories: dict[str, int],
 ) -> dict[str, WindowSource]:
     """Read the windows table as one source of batches for `train` and one for `valid`."""
     windows = read_table(path, "windows", WINDOW_COLUMNS)
+    how = {"resident": resident, "laboratories": laboratories}
     sources = {
-        part: WindowSource(rows, genomes, architecture, settings.weight_cap, resident=resident)
+        part: WindowSource(rows, genomes, architecture, settings.weight_cap, **how)
         for part, rows in windows.groupby("part")
     }
     if set(sources) != {"train", "valid"}:
@@ -270,6 +313,9 @@ def fingerprint(arguments: argparse.Namespace) -> str:
         "training": arguments.training,
         "classes": arguments.classes,
         "labels": [arguments.labels, arguments.reverse_complement, arguments.ignore_margin],
+        "signals": [(name, file_digest(path)) for name, path in arguments.signal.items()],
+        "channels": arguments.signals,
+        "laboratories": arguments.laboratory,
         "run": [arguments.seed, arguments.device, arguments.threads, torch.__version__],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

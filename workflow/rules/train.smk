@@ -73,6 +73,7 @@ rule train_model:
             "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
         ),
         splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+        signals=training_signals,
     output:
         weights="results/{screen}/training/base/round0/seed{seed}/model.safetensors",
         model="results/{screen}/training/base/round0/seed{seed}/model.json",
@@ -93,6 +94,8 @@ rule train_model:
     params:
         code=digest("train_model.py"),
         data=training_data,
+        batches=training_batches,
+        channels=channels,
         model=setting("model"),
         training=setting("training"),
         classes=label_classes,
@@ -106,6 +109,7 @@ rule train_model:
         "Training the network of screen {wildcards.screen} on {threads} threads"
     shell:
         "python {input.source[0]:q} --windows {input.windows:q} {params.data}"
+        " {params.batches} {params.channels}"
         " --model {params.model:q} --training {params.training:q}"
         " --classes {params.classes:q} --labels {params.labels}"
         " --reverse-complement {params.reverse_complement}"
@@ -212,6 +216,7 @@ rule calibrate_model:
             "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
         ),
         splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+        signals=training_signals,
     output:
         weights="{road}/model/model.safetensors",
         model="{road}/model/model.json",
@@ -230,6 +235,7 @@ rule calibrate_model:
     params:
         code=digest("calibrate_model.py"),
         data=training_data,
+        batches=training_batches,
         settings=setting("calibration"),
         memory_gb=setting("scan", "memory_gb"),
         precision=setting("scan", "precision"),
@@ -244,6 +250,7 @@ rule calibrate_model:
         "Calibrating {wildcards.road} at natural prevalence"
     shell:
         "python {input.source[0]:q} --model {params.training:q} {params.network} {params.data}"
+        " {params.batches}"
         " --settings {params.settings:q} --classes {params.classes:q}"
         " --labels {params.labels} --ignore-margin {params.ignore_margin}"
         " --device {params.device} --threads {threads} --memory-gb {params.memory_gb}"
