@@ -450,36 +450,36 @@ def _screen(name: str, settings: dict, genomes: Mapping[str, Genome], tracks: li
         tuple(name for name in settings["train_genomes"] if genomes[name].batch in left_out),
         {name: genomes[name].batch for name in used if genomes[name].batch},
     )
+    _check_batches(screen, where)
     _check_classes(screen, where)
     _check_sources(screen, genomes, where)
     _check_model(screen, where)
     _check_split(screen, where)
-    _check_batches(screen, genomes, where)
+    _check_same_splits(screen, genomes, where)
     _check_signals(screen, tracks, where)
     return screen
 
 
-def _check_batches(screen: Screen, genomes: Mapping[str, Genome], where: str) -> None:
+def _check_batches(screen: Screen, where: str) -> None:
     """Raise InputError where batches do not fit what is left out or normalised by them."""
-    known = dict.fromkeys(screen.batches.values())
+    found = [screen.batches[name] for name in screen.left_out]
     for batch in screen.settings["leave_out"]:
-        if not any(genomes[name].batch == batch for name in screen.left_out):
+        if batch not in found:
             raise InputError(
                 f"{where}.leave_out names {batch!r}, no batch of a training genome; "
-                f"{_nearest(batch, known)}"
+                f"{_nearest(batch, dict.fromkeys(screen.batches.values()))}"
             )
     if not screen.train_genomes:
         raise InputError(f"{where}.leave_out leaves no genome to learn from; expected one or more")
     for name in screen.left_out:
         if name not in screen.scan_genomes:
             raise InputError(
-                f"{where}.scan_genomes lacks {name}, whose batch {genomes[name].batch} is left "
+                f"{where}.scan_genomes lacks {name}, whose batch {screen.batches[name]} is left "
                 "out; expected it there, to be evaluated"
             )
-    _check_same_splits(screen, genomes, where)
     if getattr(screen.architecture.settings, "norm", "") == "domain":
         for name in screen.train_genomes:
-            if not genomes[name].batch:
+            if name not in screen.batches:
                 raise InputError(
                     f"{where}.model.norm is domain and training genome {name} has no batch; "
                     "expected one in the sheet of tracks"
