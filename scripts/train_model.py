@@ -5,6 +5,8 @@ split. Out: model.safetensors, model.json (probabilities stay uncalibrated until
 run) and history.tsv in --output-dir. The weights kept are those with the best average precision on
 the validation part, measured at the genome's own rate of sites.
 
+Mini-batches take equally many windows from every laboratory (--laboratory), where some are named.
+
 An unfinished run leaves its state in --checkpoint; the same command takes it up again.
 
 `train_model.py --describe` prints what every preset (or the --model given) sees, holds and costs on
@@ -36,10 +38,14 @@ from genomesieve.command_line import (
     add_class_arguments,
     add_device_arguments,
     add_genome_arguments,
+    add_laboratory_argument,
+    add_signal_argument,
     check_genome_arguments,
+    comma_list,
     json_value,
     make_parser,
     run_script,
+    signals_of,
 )
 from genomesieve.description import describe_network, table_of
 from genomesieve.devices import choose_device
@@ -56,6 +62,7 @@ from genomesieve.labelled_genome import (
 from genomesieve.motif_filters import set_motif_filters
 from genomesieve.motifs import Motif, find_motifs, read_jaspar
 from genomesieve.networks import build_network, set_prior
+from genomesieve.signal_scaling import set_signal_scale, training_moments
 from genomesieve.training import Trainer, TrainingSettings
 
 logger = logging.getLogger(__name__)
@@ -70,6 +77,14 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--windows", type=Path, required=True, help="windows table from augment_windows (parquet)"
     )
     add_genome_arguments(parser)
+    add_signal_argument(parser, of_genomes=True)
+    parser.add_argument(
+        "--signals",
+        type=comma_list,
+        default=(),
+        help="channels that the network sees beside the sequence, in this order, commas between",
+    )
+    add_laboratory_argument(parser)
     add_class_arguments(parser)
     parser.add_argument(
         "--model",
@@ -146,6 +161,9 @@ def train(arguments: argparse.Namespace) -> None:
     settings = TrainingSettings.from_mapping(arguments.training)
     stranded = shared_strandedness(arguments.classes)
     names = list(arguments.classes)
+    laboratories = sorted(set(arguments.laboratory.values()))
+    numbers = {name: laboratories.index(lab) for name, lab in arguments.laboratory.items()}
+    check_laboratories(arguments, architecture)
     genomes = open_labelled_genomes(
         arguments.genome,
         arguments.sites,
@@ -153,14 +171,25 @@ def train(arguments: argparse.Namespace) -> None:
         names,
         stranded,
         arguments.ignore_margin,
+        {name: signals_of(name, arguments.signal) for name in arguments.genome},
+        arguments.signals,
     )
-    resident = resident_genomes(genomes, device)
-    sources = read_sources(arguments.windows, genomes, architecture, settings, resident)
-    prevalence = part_prevalence(genomes, read_splits(arguments.split), architecture.resolution)
+    resident = None if arguments.signals else resident_genomes(genomes, device)
+    sources = read_sources(arguments.windows, genomes, architecture, settings, resident, numbers)
+    splits = read_splits(arguments.split)
+    prevalence = part_prevalence(genomes, splits, architecture.resolution)
     torch.manual_seed(arguments.seed)
     network = build_network(
-        architecture, len(names), arguments.labels, arguments.reverse_complement
+        architecture,
+        len(names),
+        arguments.labels,
+        arguments.reverse_complement,
+        signals=len(arguments.signals),
+        laboratories=max(1, len(laboratories)),
     )
+    if arguments.signals:
+        moments = training_moments((one.genome for one in genomes.values()), splits)
+        set_signal_scale(network, *moments)
     set_prior(network, prevalence, arguments.labels, 1 - settings.logit_adjustment)
     motifs = start_motifs(arguments, names)
     filters = set_motif_filters(network, motifs)
@@ -172,6 +201,8 @@ def train(arguments: argparse.Namespace) -> None:
         stranded=stranded,
         labels=arguments.labels,
         reverse_complement=arguments.reverse_complement,
+        signals=list(arguments.signals),
+        laboratories=laboratories,
         training={
             **vars(settings),
             **describe_run(arguments, device, sources["train"]),
@@ -209,6 +240,16 @@ def start_motifs(arguments: argparse.Namespace, classes: list[str]) -> list[Moti
     return [one for item in wanted for one in find_motifs(known, item, str(arguments.stem_motifs))]
 
 
+def check_laboratories(arguments: argparse.Namespace, architecture: Architecture) -> None:
+    """Raise InputError for a laboratory of no genome, or where one is needed and missing."""
+    for name in arguments.laboratory:
+        if name not in arguments.genome:
+            raise InputError(f"--laboratory names genome {name}; expected one that --genome names")
+    for name in arguments.genome:
+        if architecture.settings.norm == "domain" and name not in arguments.laboratory:
+            raise InputError(f"model.norm is domain; expected --laboratory for genome {name}")
+
+
 def resident_genomes(
     genomes: dict[str, LabelledGenome], device: torch.device
 ) -> dict[str, torch.Tensor] | None:
@@ -238,11 +279,13 @@ def read_sources(
     architecture: Architecture,
     settings: TrainingSettings,
     resident: dict[str, torch.Tensor] | None,
+    laboratories: dict[str, int],
 ) -> dict[str, WindowSource]:
     """Read the windows table as one source of batches for `train` and one for `valid`."""
     windows = read_table(path, "windows", WINDOW_COLUMNS)
+    how = {"resident": resident, "laboratories": laboratories}
     sources = {
-        part: WindowSource(rows, genomes, architecture, settings.weight_cap, resident=resident)
+        part: WindowSource(rows, genomes, architecture, settings.weight_cap, **how)
         for part, rows in windows.groupby("part")
     }
     if set(sources) != {"train", "valid"}:
@@ -300,6 +343,9 @@ def fingerprint(arguments: argparse.Namespace) -> str:
         "classes": arguments.classes,
         "stem_matrices": arguments.stem_matrices,
         "labels": [arguments.labels, arguments.reverse_complement, arguments.ignore_margin],
+        "signals": [(name, file_digest(path)) for name, path in arguments.signal.items()],
+        "channels": arguments.signals,
+        "laboratories": arguments.laboratory,
         "run": [arguments.seed, arguments.device, arguments.threads, torch.__version__],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

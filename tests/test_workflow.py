@@ -121,7 +121,8 @@ def test_fly_run_writes_the_fixed_names(fly):
 def test_fly_network_finds_sites(fly):
     metrics = pd.read_csv(fly / "results/splice/evaluation/dsim/metrics.tsv", sep="\t")
     assert list(metrics.columns) == [
-        *("genome", "model", "class", "universe", "unit", "metric", "value", "low", "high")
+        *("genome", "model", "class", "universe", "unit", "metric", "value", "low", "high"),
+        "batch",
     ]
     mine = metrics[(metrics["universe"] == "screen") & (metrics["class"] == "donor")]
     values = mine.set_index(["model", "metric"])["value"]
@@ -215,9 +216,69 @@ def test_commands_of_the_demo_are_understood(repository, tmp_path):
     shutil.copytree(repository / "config", tmp_path / "config")
     plan = snakemake(repository, tmp_path, "--dry-run", "--printshellcmds")
     scripts = {path.stem for path in (repository / "scripts").glob("*.py")}
-    assert assert_commands_are_understood(plan) == scripts - {"summarise_run", "import_model"}
+    assert assert_commands_are_understood(plan) == scripts - {
+        "summarise_run", "import_model", "encode_signal"
+    }  # fmt: skip
     jobs = planned_jobs(plan)
     assert (jobs["unpack_file"], jobs["encode_genome"], jobs["evaluate_scan"]) == (5, 3, 2)
+
+
+def test_commands_of_several_laboratories_are_understood(repository, tmp_path):
+    """Two laboratories to learn from, one left out, one unknown: a row of the same FASTA each."""
+    shutil.copytree(repository / "tests" / "workflow" / "fly", tmp_path / "config")
+    sheet = tmp_path / "config" / "genomes.tsv"
+    head, first, *_ = sheet.read_text().splitlines()
+    names = ("paris", "oslo", "rome", "lima")
+    rows = [first.replace("dmel\t", f"{name}\t") for name in names]
+    sheet.write_text("\n".join([head, *rows]) + "\n")
+    tracks = ["track\tgenome\tfile\trole\tbatch"]
+    for name in names:
+        (tmp_path / f"{name}.bw").touch()
+        tracks.append(f"atac\t{name}\t{name}.bw\tsignal\t{name.title()}")
+    (tmp_path / "config" / "tracks.tsv").write_text("\n".join(tracks) + "\n")
+    path = tmp_path / "config" / "config.yaml"
+    config = yaml.safe_load(path.read_text()) | {"tracks": "config/tracks.tsv"}
+    screen = config["screens"]["splice"]
+    parts = screen["split"]["dmel"]
+    screen |= {"train_genomes": list(names[:3]), "scan_genomes": list(names), "signals": ["atac"]}
+    screen |= {"leave_out": ["Rome"], "split": dict.fromkeys(names[:3], parts)}
+    screen["model"]["norm"] = "domain"
+    path.write_text(yaml.safe_dump(config))
+    recipe = ("--configfile", str(path), "--dry-run", "--printshellcmds")
+    plan = snakemake(repository, tmp_path, *recipe)
+    assert "encode_signal" in assert_commands_are_understood(plan)
+    jobs = planned_jobs(plan)
+    assert (jobs["encode_signal"], jobs["train_model"], jobs["evaluate_scan"]) == (4, 1, 4)
+    commands = {}
+    for line in re.findall(r"^Shell command: (python .*)$", plan.stdout, re.MULTILINE):
+        words = shlex.split(line)
+        commands.setdefault(Path(words[1]).stem, []).append(words)
+    (train,) = commands["train_model"]
+    values = "results/genomes/{0}/signals/atac.npy".format
+    assert option_values(train, "--genome") == [
+        "paris=results/genomes/paris", "oslo=results/genomes/oslo"
+    ]  # fmt: skip
+    assert option_values(train, "--laboratory") == ["paris=Paris", "oslo=Oslo"]
+    assert option_values(train, "--signal") == [
+        f"paris:atac={values('paris')}", f"oslo:atac={values('oslo')}"
+    ]  # fmt: skip
+    assert option_values(train, "--signals") == ["atac"]
+    # The laboratory that is left out is split as the others are, and its test part is scanned.
+    scans = [words for words in commands["scan_genome"] if "results/splice/model" in words]
+    parts = {option_values(w, "--laboratory")[0]: option_values(w, "--parts")[0] for w in scans}
+    assert parts == {"Paris": "test", "Oslo": "test", "Rome": "test", "Lima": "screen"}
+    assert {option_values(w, "--signal")[0] for w in scans} == {
+        f"atac={values(name)}" for name in names
+    }
+    baselines = [words for words in commands["scan_genome"] if words not in scans]
+    assert baselines and not any(option_values(words, "--signal") for words in baselines)
+    batches = {option_values(words, "--batch")[0] for words in commands["evaluate_scan"]}
+    assert batches == {"Paris", "Oslo", "Rome", "Lima"}
+
+
+def option_values(words: list[str], name: str) -> list[str]:
+    """Return what follows an option each time that it is given."""
+    return [value for key, value in zip(words, words[1:]) if key == name]
 
 
 def write_binding(repository: Path, folder: Path, fasta: Path, peaks: Path) -> None:

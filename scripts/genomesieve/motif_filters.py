@@ -58,7 +58,9 @@ def set_motif_filters(network: nn.Module, motifs: list[Motif], alphabet: Alphabe
     usual = weight.flatten(1).norm(dim=1).mean()
     for row, values in enumerate(filters):
         start = torch.from_numpy(np.ascontiguousarray(values)).to(weight.dtype)
-        weight[row, :, 0] = start * (usual / start.norm())
+        # Signal channels stand after the letters.
+        weight[row] = 0
+        weight[row, : alphabet.size, 0] = start * (usual / start.norm())
     with torch.no_grad():
         free_parameter(layer, "weight").copy_(weight[:free])
     return len(filters)

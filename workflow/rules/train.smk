@@ -74,6 +74,7 @@ rule train_model:
         ),
         splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
         motifs=stem_motif_file,
+        signals=training_signals,
     output:
         weights="results/{screen}/training/base/round0/seed{seed}/model.safetensors",
         model="results/{screen}/training/base/round0/seed{seed}/model.json",
@@ -94,6 +95,8 @@ rule train_model:
     params:
         code=digest("train_model.py"),
         data=training_data,
+        batches=training_batches,
+        channels=channels,
         model=setting("model"),
         training=setting("training"),
         motifs=stem_motifs,
@@ -108,6 +111,7 @@ rule train_model:
         "Training the network of screen {wildcards.screen} on {threads} threads"
     shell:
         "python {input.source[0]:q} --windows {input.windows:q} {params.data}"
+        " {params.batches} {params.channels}"
         " --model {params.model:q} --training {params.training:q} {params.motifs}"
         " --classes {params.classes:q} --labels {params.labels}"
         " --reverse-complement {params.reverse_complement}"
@@ -214,6 +218,7 @@ rule calibrate_model:
             "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
         ),
         splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+        signals=training_signals,
     output:
         weights="{road}/model/model.safetensors",
         model="{road}/model/model.json",
@@ -232,6 +237,7 @@ rule calibrate_model:
     params:
         code=digest("calibrate_model.py"),
         data=training_data,
+        batches=training_batches,
         settings=setting("calibration"),
         memory_gb=setting("scan", "memory_gb"),
         precision=setting("scan", "precision"),
@@ -246,6 +252,7 @@ rule calibrate_model:
         "Calibrating {wildcards.road} at natural prevalence"
     shell:
         "python {input.source[0]:q} --model {params.training:q} {params.network} {params.data}"
+        " {params.batches}"
         " --settings {params.settings:q} --classes {params.classes:q}"
         " --labels {params.labels} --ignore-margin {params.ignore_margin}"
         " --device {params.device} --threads {threads} --memory-gb {params.memory_gb}"
