@@ -29,6 +29,8 @@ from genomesieve.architecture import (
     Architecture,
     resolve_network,
 )
+from genomesieve.auxiliary import Auxiliary, measure_spread
+from genomesieve.auxiliary_settings import resolve_auxiliary
 from genomesieve.batches import WindowSource
 from genomesieve.bundle import Bundle, save_bundle
 from genomesieve.command_line import (
@@ -79,6 +81,13 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         type=json_value,
         default={},
         help='JSON or its file, such as {"steps": 1000, "batch": 16, "learning_rate": 0.002}',
+    )
+    parser.add_argument(
+        "--auxiliary",
+        type=json_value,
+        default={},
+        help="JSON or its file: what is learned beside the classes, such as "
+        '{"gc": {"property": "gc", "weight": 0.1}}',
     )
     parser.add_argument(
         "--reverse-complement",
@@ -142,6 +151,7 @@ def train(arguments: argparse.Namespace) -> None:
     )
     resident = resident_genomes(genomes, device)
     sources = read_sources(arguments.windows, genomes, architecture, settings, resident)
+    auxiliary = read_auxiliary(arguments.auxiliary, architecture, sources["train"])
     prevalence = part_prevalence(genomes, read_splits(arguments.split), architecture.resolution)
     torch.manual_seed(arguments.seed)
     network = build_network(
@@ -161,6 +171,7 @@ def train(arguments: argparse.Namespace) -> None:
             **describe_run(arguments, device, sources["train"]),
             "genomes": sorted(genomes),
             "prevalence": dict(zip(names, prevalence.tolist())),
+            "auxiliary": {} if auxiliary is None else auxiliary.describe(),
         },
     )
     log_start(bundle, sources["train"])
@@ -176,6 +187,7 @@ def train(arguments: argparse.Namespace) -> None:
         prevalence,
         arguments.checkpoint,
         fingerprint(arguments),
+        auxiliary,
     )
     bundle.history = trainer.fit()
     save_bundle(arguments.output_dir, bundle)
@@ -220,6 +232,14 @@ def read_sources(
     if set(sources) != {"train", "valid"}:
         raise InputError(f"{path} has parts {sorted(sources)}; expected train, valid")
     return sources
+
+
+def read_auxiliary(
+    given: object, architecture: Architecture, source: WindowSource
+) -> Auxiliary | None:
+    """Return what is learned beside the classes, in units of its spread in training windows."""
+    tasks = resolve_auxiliary(given, architecture)
+    return measure_spread(tasks, architecture, source) if tasks else None
 
 
 def describe_run(arguments: argparse.Namespace, device: torch.device, source: WindowSource) -> dict:
@@ -268,6 +288,7 @@ def fingerprint(arguments: argparse.Namespace) -> str:
         "contigs": [file_digest(folder / "contigs.tsv") for folder in arguments.genome.values()],
         "model": arguments.model,
         "training": arguments.training,
+        "auxiliary": arguments.auxiliary,
         "classes": arguments.classes,
         "labels": [arguments.labels, arguments.reverse_complement, arguments.ignore_margin],
         "run": [arguments.seed, arguments.device, arguments.threads, torch.__version__],

@@ -6,7 +6,7 @@ drawn from sorted site positions, so that neither is ever stored dense.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,21 +40,26 @@ class Batch:
         Whether the bin holds a site's base.
     weights : torch.Tensor, shape=(N, classes, bins), float32
         Weight of the bin in the loss, 0 where it is ignored.
+    tracks : torch.Tensor or None, shape=(N, tracks, bins), float32
+        Values of the tracks that are learned beside the classes.
     """
 
     x: Tensor
     sites: Tensor
     weights: Tensor
+    tracks: Tensor | None = None
 
     def rows(self, chosen: slice) -> Batch:
         """Return some of the windows, without a copy."""
-        return Batch(self.x[chosen], self.sites[chosen], self.weights[chosen])
+        return self._each(lambda item: item[chosen])
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
-        return Batch(
-            *(item.to(device, non_blocking=True) for item in (self.x, self.sites, self.weights))
-        )
+        return self._each(lambda item: item.to(device, non_blocking=True))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """Return a batch whose tensors are changed."""
+        return Batch(**{k: None if v is None else change(v) for k, v in vars(self).items()})
 
 
 class WindowSource:
