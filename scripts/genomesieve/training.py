@@ -288,7 +288,7 @@ class Trainer:
         return values
 
     def _gradient(self, batch: Batch) -> Tensor:
-        """Add up the gradient of a batch, part after part, and return its losses as `_step` does."""
+        """Add up a batch's gradient, part after part, and return its losses as `_step` does."""
         total: Tensor | float = 0.0
         for rows in torch.arange(len(batch.x)).chunk(self.settings.accumulate):
             part = batch.rows(slice(int(rows[0]), int(rows[-1]) + 1))
