@@ -11,7 +11,7 @@ import csv
 import difflib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
@@ -23,6 +23,8 @@ from genomesieve.files import existing_file
 from genomesieve.settings import bigwig_classes
 
 COLUMN_CLASS = "column:"
+NUMBER_ROLES = ("signal", "auxiliary")
+"""Roles of tracks that are read as one number a base, not as sites or intervals."""
 
 
 @dataclass(frozen=True)
@@ -154,11 +156,14 @@ class Plan:
         Screen by name.
     settings : dict
         The configuration, completed with defaults.
+    signals : dict
+        Rows of the sheet of tracks that are read as numbers, by genome and track.
     """
 
     genomes: dict[str, Genome]
     screens: dict[str, Screen]
     settings: dict
+    signals: dict[str, dict[str, dict]] = field(default_factory=dict)
 
     @property
     def packages(self) -> dict[str, dict]:
@@ -208,7 +213,7 @@ def resolve_plan(
     screens = {
         name: _screen(name, screen, genomes, tracks) for name, screen in settings["screens"].items()
     }
-    return Plan(genomes, screens, settings)
+    return Plan(genomes, screens, settings, _number_tracks(tracks))
 
 
 def complete(document: Mapping, schema: dict, source: str) -> dict:
@@ -349,6 +354,33 @@ def _check_tracks(tracks: list[dict], genomes: Mapping, settings: dict) -> None:
             )
         if row["role"] == "site" and not name:
             raise InputError(f"{where} has role site and no class; expected a class or column:4")
+        _check_format(row, where)
+
+
+def _check_format(row: dict, where: str) -> None:
+    """Raise InputError where the role of a track and its format or class do not fit."""
+    numbers = row["role"] in NUMBER_ROLES
+    if numbers and row["format"] in ("gtf", "gff3"):
+        raise InputError(
+            f"{where} has role {row['role']} and format {row['format']}; expected bigwig, bed, "
+            "narrowPeak or broadPeak"
+        )
+    if not numbers and row["format"] == "bigwig":
+        raise InputError(
+            f"{where} has role {row['role']} and format bigwig; expected role "
+            f"{' or '.join(NUMBER_ROLES)}, or intervals"
+        )
+    if row["role"] == "signal" and row["class"]:
+        raise InputError(f"{where} has role signal and class {row['class']!r}; expected no class")
+
+
+def _number_tracks(tracks: list[dict]) -> dict[str, dict[str, dict]]:
+    """Return the tracks that are read as numbers, by genome and track."""
+    found: dict[str, dict[str, dict]] = {}
+    for row in tracks:
+        if row["role"] in NUMBER_ROLES:
+            found.setdefault(row["genome"], {})[row["track"]] = row
+    return found
 
 
 def _screen(name: str, settings: dict, genomes: Mapping[str, Genome], tracks: list[dict]) -> Screen:
@@ -393,6 +425,7 @@ def _tracks_of(genome: str, settings: dict, tracks: list[dict]) -> list[dict]:
         row
         for row in tracks
         if row["genome"] == genome
+        and row["role"] not in NUMBER_ROLES
         and (not row["class"] or row["class"].startswith(COLUMN_CLASS) or row["class"] in classes)
     ]
 

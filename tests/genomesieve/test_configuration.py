@@ -149,12 +149,31 @@ def test_bad_sheets_are_named(demo, schemas, tmp_path, rows, message):
         ("t\tathaliana\tx.bed\tsite\tdoner", "class 'doner', which no screen has; .*'donor'"),
         ("t\tathaliana\tx.bed\tsite\t", "role site and no class"),
         ("t\tathaliana\tx.bed\tsites\tdonor", "line 2: role is 'sites'; did you mean 'site'"),
+        ("t\tathaliana\tx.bw\tsignal\tdonor", "role signal and class 'donor'; expected no class"),
     ],
 )
 def test_bad_tracks_are_named(demo, schemas, tmp_path, row, message):
     sheet = tmp_path / "tracks.tsv"
     sheet.write_text(f"track\tgenome\tfile\trole\tclass\n{row}\n")
     with pytest.raises(InputError, match=message):
+        resolve_plan(change(demo, "tracks", str(sheet)), *schemas)
+
+
+def test_tracks_of_numbers_are_no_sites(demo, schemas, tmp_path):
+    sheet = tmp_path / "tracks.tsv"
+    sheet.write_text(
+        "track\tgenome\tfile\trole\tclass\tformat\n"
+        "atac\tathaliana\tx.bw\tsignal\t\tauto\n"
+        "rna\tathaliana\ty.gz\tauxiliary\t\tbigwig\n"
+        "mask\tathaliana\tz.bed\tignore\t\tauto\n"
+    )
+    plan = resolve_plan(change(demo, "tracks", str(sheet)), *schemas)
+    assert list(plan.signals["athaliana"]) == ["atac", "rna"]
+    assert plan.signals["athaliana"]["rna"]["file"] == "y.gz"
+    known = plan.screens["splice"].tracks["athaliana"]
+    assert [row["track"] for row in known] == ["mask"]
+    sheet.write_text(sheet.read_text().replace("ignore\t\tauto", "ignore\t\tbigwig"))
+    with pytest.raises(InputError, match="track mask has role ignore and format bigwig"):
         resolve_plan(change(demo, "tracks", str(sheet)), *schemas)
 
 

@@ -142,6 +142,16 @@ def genome_file(column):
     return file
 
 
+def signal_row(wildcards):
+    """Return the row of the sheet of tracks of a track that is read as numbers."""
+    return PLAN.signals[wildcards.genome][wildcards.track]
+
+
+def signal_file(wildcards):
+    """Return the file of a track that is read as numbers."""
+    return signal_row(wildcards)["file"]
+
+
 def track_files(wildcards):
     """Return the files of the tracks that a screen uses on a genome."""
     return [row["file"] for row in screen_of(wildcards).tracks[wildcards.genome]]
@@ -212,6 +222,9 @@ wildcard_constraints:
         dict.fromkeys(
             name for screen in PLAN.screens.values() for name in screen.baselines
         )
+    ),
+    track=alternatives(
+        dict.fromkeys(name for tracks in PLAN.signals.values() for name in tracks)
     ),
     road=alternatives(
         road
