@@ -1,9 +1,10 @@
 """Train a network on sampled windows and write it, uncalibrated, as a model folder.
 
 In: windows (augmented), and for every training genome its encoded folder, sites, intervals and
-split. Out: model.safetensors, model.json (probabilities stay uncalibrated until calibrate_model has
-run) and history.tsv in --output-dir. The weights kept are those with the best average precision on
-the validation part, measured at the genome's own rate of sites.
+split, and the values of tracks that are learned beside the classes. Out: model.safetensors,
+model.json (probabilities stay uncalibrated until calibrate_model has run) and history.tsv in
+--output-dir. The weights kept are those with the best average precision on the validation part,
+measured at the genome's own rate of sites.
 
 An unfinished run leaves its state in --checkpoint; the same command takes it up again.
 
@@ -29,11 +30,12 @@ from genomesieve.architecture import (
     Architecture,
     resolve_network,
 )
-from genomesieve.auxiliary import Auxiliary, measure_spread
-from genomesieve.auxiliary_settings import resolve_auxiliary
+from genomesieve.auxiliary import measure_spread
+from genomesieve.auxiliary_settings import AuxiliaryTask, resolve_auxiliary
 from genomesieve.batches import WindowSource
 from genomesieve.bundle import Bundle, save_bundle
 from genomesieve.command_line import (
+    NamedPaths,
     add_class_arguments,
     add_device_arguments,
     add_genome_arguments,
@@ -55,6 +57,8 @@ from genomesieve.labelled_genome import (
     shared_strandedness,
 )
 from genomesieve.networks import build_network, set_prior
+from genomesieve.signals import open_signal
+from genomesieve.track_targets import TrackTargets
 from genomesieve.training import Trainer, TrainingSettings
 
 logger = logging.getLogger(__name__)
@@ -88,6 +92,13 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default={},
         help="JSON or its file: what is learned beside the classes, such as "
         '{"gc": {"property": "gc", "weight": 0.1}}',
+    )
+    parser.add_argument(
+        "--auxiliary-track",
+        action=NamedPaths,
+        default={},
+        metavar="GENOME:TRACK=PATH",
+        help="values from encode_signal of a track that is learned; repeat",
     )
     parser.add_argument(
         "--reverse-complement",
@@ -150,8 +161,10 @@ def train(arguments: argparse.Namespace) -> None:
         arguments.ignore_margin,
     )
     resident = resident_genomes(genomes, device)
-    sources = read_sources(arguments.windows, genomes, architecture, settings, resident)
-    auxiliary = read_auxiliary(arguments.auxiliary, architecture, sources["train"])
+    tasks = resolve_auxiliary(arguments.auxiliary, architecture)
+    tracks = open_tracks(arguments.auxiliary_track, tasks, genomes, architecture)
+    sources = read_sources(arguments.windows, genomes, architecture, settings, resident, tracks)
+    auxiliary = measure_spread(tasks, architecture, sources["train"]) if tasks else None
     prevalence = part_prevalence(genomes, read_splits(arguments.split), architecture.resolution)
     torch.manual_seed(arguments.seed)
     network = build_network(
@@ -222,11 +235,22 @@ def read_sources(
     architecture: Architecture,
     settings: TrainingSettings,
     resident: dict[str, torch.Tensor] | None,
+    tracks: TrackTargets | None,
 ) -> dict[str, WindowSource]:
-    """Read the windows table as one source of batches for `train` and one for `valid`."""
+    """Read the windows table as one source of batches for `train` and one for `valid`.
+
+    Tracks are learned, and so not needed for validation.
+    """
     windows = read_table(path, "windows", WINDOW_COLUMNS)
     sources = {
-        part: WindowSource(rows, genomes, architecture, settings.weight_cap, resident=resident)
+        part: WindowSource(
+            rows,
+            genomes,
+            architecture,
+            settings.weight_cap,
+            resident=resident,
+            tracks=tracks if part == "train" else None,
+        )
         for part, rows in windows.groupby("part")
     }
     if set(sources) != {"train", "valid"}:
@@ -234,12 +258,27 @@ def read_sources(
     return sources
 
 
-def read_auxiliary(
-    given: object, architecture: Architecture, source: WindowSource
-) -> Auxiliary | None:
-    """Return what is learned beside the classes, in units of its spread in training windows."""
-    tasks = resolve_auxiliary(given, architecture)
-    return measure_spread(tasks, architecture, source) if tasks else None
+def open_tracks(
+    paths: dict[str, Path],
+    tasks: list[AuxiliaryTask],
+    genomes: dict[str, LabelledGenome],
+    architecture: Architecture,
+) -> TrackTargets | None:
+    """Map the tracks that are learned beside the classes, named GENOME:TRACK, if there are any."""
+    learned = [task for task in tasks if task.track]
+    expected = {f"{genome}:{task.track}" for genome in genomes for task in learned}
+    if set(paths) != expected:
+        raise InputError(
+            f"--auxiliary-track names {', '.join(sorted(paths)) or 'none'}; expected "
+            f"{', '.join(sorted(expected)) or 'none'}, as in --auxiliary"
+        )
+    if not learned:
+        return None
+    values = {
+        name: [open_signal(paths[f"{name}:{t.track}"], t.track, one.genome) for t in learned]
+        for name, one in genomes.items()
+    }
+    return TrackTargets(values, [task.flank for task in learned], architecture.resolution)
 
 
 def describe_run(arguments: argparse.Namespace, device: torch.device, source: WindowSource) -> dict:
@@ -283,6 +322,7 @@ def file_digest(path: Path) -> str:
 def fingerprint(arguments: argparse.Namespace) -> str:
     """Digest everything that a checkpoint must agree on: data, settings, software."""
     inputs = [arguments.windows, *arguments.sites.values(), *arguments.intervals.values()]
+    inputs += arguments.auxiliary_track.values()
     content = {
         "inputs": [file_digest(path) for path in inputs],
         "contigs": [file_digest(folder / "contigs.tsv") for folder in arguments.genome.values()],

@@ -122,6 +122,37 @@ def test_what_is_learned_beside_the_classes_is_only_told_of(planted, tmp_path):
     assert other.history["auxiliary_loss.share"].notna().all()
 
 
+def test_a_track_is_learned(planted, tmp_path):
+    """A track that follows from the sequence is found, on windows of both strands."""
+    codes = np.load(planted.folder / "codes.npy")
+    np.save(tmp_path / "track.npy", (3 * np.isin(codes, [1, 2])).astype(np.float16))
+    options = {
+        "--auxiliary": '{"strong": {"track": "s"}}',
+        "--auxiliary-track": f"toy:s={tmp_path / 'track.npy'}",
+        "--training": '{"steps": 40, "batch": 4, "validations": 2, "learning_rate": 0.02}',
+    }
+    assert train_model.main(arguments(planted, tmp_path / "out", **options)) == 0
+    bundle = load_bundle(tmp_path / "out")
+    said = bundle.training["auxiliary"]["strong"]
+    assert (said["track"], said["flank"]) == ("s", 0)
+    # The training part is random: half of its bases are G or C.
+    assert said["mean"] == pytest.approx(1.5, abs=0.02)
+    assert said["standard_deviation"] == pytest.approx(1.5, rel=0.02)
+    losses = bundle.history["auxiliary_loss.strong"]
+    assert losses.iloc[-1] < 0.5 * losses.iloc[0]
+
+
+def test_tracks_that_do_not_fit_are_named(planted, tmp_path, capsys):
+    auxiliary = {"--auxiliary": '{"open": {"track": "atac"}}'}
+    message = bad_input(planted, tmp_path, capsys, **auxiliary)
+    assert "--auxiliary-track names none; expected toy:atac, as in --auxiliary" in message
+    np.save(tmp_path / "short.npy", np.zeros(7, dtype=np.float16))
+    track = {"--auxiliary-track": f"toy:atac={tmp_path / 'short.npy'}"}
+    assert "holds (7,) float16" in bad_input(planted, tmp_path, capsys, **auxiliary, **track)
+    message = bad_input(planted, tmp_path, capsys, **track)
+    assert "--auxiliary-track names toy:atac; expected none" in message
+
+
 def test_checkpoint_of_another_run_is_ignored(planted, tmp_path, capsys):
     checkpoint = tmp_path / "checkpoint"
     checkpoint.mkdir()

@@ -151,7 +151,7 @@ def task_values(tasks: Sequence[AuxiliaryTask], architecture: Architecture, batc
             x = batch.x[:, : DNA.size, cut : batch.x.shape[-1] - cut]
             values.append(sequence_property(task.property, x, architecture.resolution, task.flank))
         else:
-            values.append(batch.tracks[:, tracks])
+            values.append(batch.tracks[:, tracks].to(batch.x.device))
             tracks += 1
     return torch.stack(values, dim=1)
 

@@ -26,6 +26,7 @@ from genomesieve.gathering import (
 )
 from genomesieve.genome import gather_codes
 from genomesieve.labelled_genome import LabelledGenome
+from genomesieve.track_targets import TrackTargets
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ class WindowSource:
         gathers on the host from the mapped genomes.
     resident : dict of str to torch.Tensor, or None
         The codes of every genome where they are on a device already; in place of `device`.
+    tracks : TrackTargets or None
+        Tracks of all genomes that are learned beside the classes.
 
     Raises
     ------
@@ -93,12 +96,13 @@ class WindowSource:
         weight_cap: float = 20.0,
         device: torch.device | None = None,
         resident: dict[str, Tensor] | None = None,
+        tracks: TrackTargets | None = None,
     ):
         lengths = windows["length"].unique()
         if len(lengths) != 1:
             raise InputError(f"windows have {len(lengths)} different lengths; expected one")
         self.length = int(lengths[0])
-        self.genomes = genomes
+        self.genomes, self._tracks = genomes, tracks
         self.architecture = architecture
         self.bins = self.length // architecture.resolution
         self._minus = windows["strand"].to_numpy(str) == "-"
@@ -133,11 +137,12 @@ class WindowSource:
             weights[np.broadcast_to(unknown[:, None], weights.shape)] = 0
         minus = self._minus[rows]
         sites[minus], weights[minus] = sites[minus][..., ::-1], weights[minus][..., ::-1]
+        tracks = self._track_means(rows)
         if self._resident is None:
-            return Batch(x, torch.from_numpy(sites), torch.from_numpy(weights))
+            return Batch(x, torch.from_numpy(sites), torch.from_numpy(weights), tracks=tracks)
         x, unknown = self._resident_sequence(rows)
         sites, weights = to_device(sites, x.device), to_device(weights, x.device)
-        return Batch(x, sites, weights.masked_fill_(unknown[:, None], 0))
+        return Batch(x, sites, weights.masked_fill_(unknown[:, None], 0), tracks=tracks)
 
     def _labels(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return where bins (N, classes, bins) hold sites and where intervals hide them."""
@@ -158,6 +163,18 @@ class WindowSource:
                     window, where = labelled.ignored_bins(row, side, *place)
                     ignored[targets[window], row, where] = True
         return sites, ignored
+
+    def _track_means(self, rows: np.ndarray) -> Tensor | None:
+        """Return the means of tracks (N, tracks, bins) in the order of each window's strand."""
+        if self._tracks is None:
+            return None
+        means = np.empty((len(rows), len(self._tracks.flanks), self.bins), dtype=np.float32)
+        for labelled, mine in self._by_genome(rows):
+            place = *self._rows[rows[mine]].T, self.length
+            means[mine] = self._tracks.bin_means(labelled.genome.name, *place)
+        minus = self._minus[rows]
+        means[minus] = means[minus][..., ::-1]
+        return torch.from_numpy(means)
 
     def _by_genome(self, rows: np.ndarray) -> Iterator[tuple[LabelledGenome, np.ndarray]]:
         """Yield each genome with the places in `rows` of its windows."""

@@ -73,6 +73,7 @@ rule train_model:
             "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
         ),
         splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+        tracks=auxiliary_files,
     output:
         weights="results/{screen}/training/base/round0/seed{seed}/model.safetensors",
         model="results/{screen}/training/base/round0/seed{seed}/model.json",
@@ -95,6 +96,8 @@ rule train_model:
         data=training_data,
         model=setting("model"),
         training=setting("training"),
+        auxiliary=setting("auxiliary"),
+        tracks=auxiliary_options,
         classes=label_classes,
         labels=setting("labels"),
         reverse_complement=setting("reverse_complement"),
@@ -107,6 +110,7 @@ rule train_model:
     shell:
         "python {input.source[0]:q} --windows {input.windows:q} {params.data}"
         " --model {params.model:q} --training {params.training:q}"
+        " --auxiliary {params.auxiliary:q} {params.tracks}"
         " --classes {params.classes:q} --labels {params.labels}"
         " --reverse-complement {params.reverse_complement}"
         " --ignore-margin {params.ignore_margin} --seed {wildcards.seed}"
