@@ -30,7 +30,7 @@ from genomesieve.architecture import (
     Architecture,
     resolve_network,
 )
-from genomesieve.auxiliary import measure_spread
+from genomesieve.auxiliary import measure_spread, prior_loss
 from genomesieve.auxiliary_settings import AuxiliaryTask, resolve_auxiliary
 from genomesieve.batches import WindowSource
 from genomesieve.bundle import Bundle, save_bundle
@@ -164,8 +164,11 @@ def train(arguments: argparse.Namespace) -> None:
     tasks = resolve_auxiliary(arguments.auxiliary, architecture)
     tracks = open_tracks(arguments.auxiliary_track, tasks, genomes, architecture)
     sources = read_sources(arguments.windows, genomes, architecture, settings, resident, tracks)
-    auxiliary = measure_spread(tasks, architecture, sources["train"]) if tasks else None
     prevalence = part_prevalence(genomes, read_splits(arguments.split), architecture.resolution)
+    auxiliary = None
+    if tasks:
+        unit = prior_loss(prevalence, arguments.labels)
+        auxiliary = measure_spread(tasks, architecture, sources["train"], unit)
     torch.manual_seed(arguments.seed)
     network = build_network(
         architecture, len(names), arguments.labels, arguments.reverse_complement

@@ -119,6 +119,10 @@ def test_what_is_learned_beside_the_classes_is_only_told_of(planted, tmp_path):
     assert said["mean"] == pytest.approx(0.5, abs=0.02)
     assert said["standard_deviation"] == pytest.approx(0.5 / window**0.5, rel=0.1)
     assert (said["property"], said["weight"]) == ("gc", 0.5)
+    # Half the loss of a network that knows the rates alone.
+    rates = np.array(list(other.training["prevalence"].values()))
+    rates = np.append(rates, 1 - rates.sum())
+    assert said["factor_of_loss"] == pytest.approx(-0.5 * (rates * np.log(rates)).sum())
     assert other.history["auxiliary_loss.share"].notna().all()
 
 
@@ -127,7 +131,7 @@ def test_a_track_is_learned(planted, tmp_path):
     codes = np.load(planted.folder / "codes.npy")
     np.save(tmp_path / "track.npy", (3 * np.isin(codes, [1, 2])).astype(np.float16))
     options = {
-        "--auxiliary": '{"strong": {"track": "s"}}',
+        "--auxiliary": '{"strong": {"track": "s", "weight": 50}}',
         "--auxiliary-track": f"toy:s={tmp_path / 'track.npy'}",
         "--training": '{"steps": 40, "batch": 4, "validations": 2, "learning_rate": 0.02}',
     }

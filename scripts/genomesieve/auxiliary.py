@@ -20,7 +20,7 @@ from genomesieve.auxiliary_settings import AuxiliaryTask
 from genomesieve.batches import Batch, WindowSource
 from genomesieve.convolutions import HeadConvolution
 from genomesieve.errors import InputError
-from genomesieve.networks import StrandAverage
+from genomesieve.networks import StrandAverage, log_prior
 from genomesieve.sequence_properties import sequence_property
 from genomesieve.symmetry import tie_output
 
@@ -55,6 +55,9 @@ class Auxiliary:
     architecture : Architecture
     centre, spread : numpy.ndarray, shape=(tasks,)
         Subtracted from a value, then divided by; from `measure_spread`.
+    unit : float
+        What weights are multiplied with; from `prior_loss`. A loss that is the mean of all bins is
+        small where classes are rare: without it, every weight would have to be as small.
     """
 
     def __init__(
@@ -63,8 +66,9 @@ class Auxiliary:
         architecture: Architecture,
         centre: np.ndarray,
         spread: np.ndarray,
+        unit: float,
     ):
-        self.tasks, self.architecture = list(tasks), architecture
+        self.tasks, self.architecture, self.unit = list(tasks), architecture, unit
         self.centre, self.spread = np.asarray(centre).tolist(), np.asarray(spread).tolist()
         self.names = [task.name for task in self.tasks]
 
@@ -74,6 +78,7 @@ class Auxiliary:
             task.name: {
                 "property" if task.property else "track": task.property or task.track,
                 "weight": task.weight,
+                "factor_of_loss": task.weight * self.unit,
                 "flank": task.flank,
                 "mean": centre,
                 "standard_deviation": spread,
@@ -126,8 +131,9 @@ class Auxiliary:
         return losses.mean((0, 2))
 
     def add_up(self, losses: Tensor) -> Tensor:
-        """Return the weighted sum of the tasks' losses, shape=()."""
-        return (losses * losses.new_tensor([task.weight for task in self.tasks])).sum()
+        """Return the weighted sum of the tasks' losses, shape=(), to be added to the classes'."""
+        weights = losses.new_tensor([task.weight for task in self.tasks])
+        return self.unit * (losses * weights).sum()
 
     def targets(self, batch: Batch) -> Tensor:
         """Return standardised values, shape=(N, tasks, bins), NaN where there is none."""
@@ -156,10 +162,37 @@ def task_values(tasks: Sequence[AuxiliaryTask], architecture: Architecture, batc
     return torch.stack(values, dim=1)
 
 
+def prior_loss(prevalence: np.ndarray, labels: str) -> float:
+    """Return the loss of the classes where nothing but the prevalence is known.
+
+    Parameters
+    ----------
+    prevalence : numpy.ndarray, shape=(classes,)
+    labels : str
+        `exclusive` or `independent`.
+    """
+    prior = log_prior(prevalence, labels)
+    if labels == "exclusive":
+        return float(-(prior.exp() * prior).sum())
+    return float(functional.binary_cross_entropy_with_logits(prior, prior.sigmoid()))
+
+
 def measure_spread(
-    tasks: Sequence[AuxiliaryTask], architecture: Architecture, source: WindowSource
+    tasks: Sequence[AuxiliaryTask],
+    architecture: Architecture,
+    source: WindowSource,
+    unit: float = 1.0,
 ) -> Auxiliary:
     """Take mean and standard deviation of every task from at most 256 windows, evenly spaced.
+
+    Parameters
+    ----------
+    tasks : sequence of AuxiliaryTask
+    architecture : Architecture
+    source : WindowSource
+        Training windows.
+    unit : float
+        As for `Auxiliary`.
 
     Raises
     ------
@@ -183,7 +216,7 @@ def measure_spread(
                 f"auxiliary.{task.name} has {what} in {len(rows)} training windows; expected "
                 "values that differ"
             )
-    return Auxiliary(tasks, architecture, centre, np.sqrt(variance))
+    return Auxiliary(tasks, architecture, centre, np.sqrt(variance), unit)
 
 
 def _owner_of_head(network: nn.Module) -> nn.Module:

@@ -31,7 +31,7 @@ class AuxiliaryTask:
     track : str
         A track of numbers or intervals; empty for a property.
     weight : float
-        Of its loss, where that of the classes has 1.
+        Of its loss, in units of the classes' loss where nothing but the prevalence is known.
     flank : int
         bp on each side of a bin that its value is taken over too.
     """

@@ -5,14 +5,15 @@ import torch
 
 from genomesieve.alphabet import DNA
 from genomesieve.architecture import resolve_architecture
-from genomesieve.auxiliary import Auxiliary, JointHead, measure_spread
+from genomesieve.auxiliary import Auxiliary, JointHead, measure_spread, prior_loss
 from genomesieve.auxiliary_settings import FEWEST_BASES, resolve_auxiliary
 from genomesieve.batches import Batch, WindowSource
 from genomesieve.errors import InputError
 from genomesieve.gathering import one_hot
 from genomesieve.genome import EncodedGenome
 from genomesieve.labelled_genome import LabelledGenome
-from genomesieve.networks import build_network, set_prior
+from genomesieve.losses import weighted_loss
+from genomesieve.networks import build_network, log_prior, set_prior
 from genomesieve.training import Trainer, TrainingSettings
 
 SMALL = {"channels": 8, "norm": "layer"}
@@ -43,7 +44,7 @@ def source_of(architecture, codes=None, strand="+", length=200):
 
 def auxiliary_of(architecture, settings=None):
     tasks = resolve_auxiliary(EVERY if settings is None else settings, architecture)
-    return Auxiliary(tasks, architecture, np.zeros(len(tasks)), np.ones(len(tasks)))
+    return Auxiliary(tasks, architecture, np.zeros(len(tasks)), np.ones(len(tasks)), 1.0)
 
 
 def random_input(architecture, bins=20, dtype=torch.float32):
@@ -113,7 +114,7 @@ def test_targets_are_those_of_the_bin_and_its_flanks(strand):
 def test_losses_are_hubers_in_units_of_the_spread():
     architecture = resolve_architecture(MODELS["motif_cnn"])
     tasks = resolve_auxiliary({name: EVERY[name] for name in ("gc", "cpg")}, architecture)
-    auxiliary = Auxiliary(tasks, architecture, np.array([0.5, 1.0]), np.array([0.1, 0.4]))
+    auxiliary = Auxiliary(tasks, architecture, np.array([0.5, 1.0]), np.array([0.1, 0.4]), 0.03)
     batch = source_of(architecture).batch(np.arange(12))
     guesses = 2 * torch.randn(12, 2, 20, generator=torch.manual_seed(3))
     raw = auxiliary_of(architecture, {n: EVERY[n] for n in ("gc", "cpg")}).targets(batch).numpy()
@@ -127,11 +128,23 @@ def test_losses_are_hubers_in_units_of_the_spread():
         expected.append(total / (12 * 20))
     found = auxiliary.losses(guesses, batch)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
-    assert float(auxiliary.add_up(found)) == pytest.approx(0.5 * sum(expected), rel=1e-5)
+    assert float(auxiliary.add_up(found)) == pytest.approx(0.03 * 0.5 * sum(expected), rel=1e-5)
     parts = [
         auxiliary.losses(guesses[rows], batch.rows(rows)) / 2 for rows in (slice(6), slice(6, 12))
     ]
     torch.testing.assert_close(sum(parts), found)
+
+
+@pytest.mark.parametrize("labels", ["exclusive", "independent"])
+def test_prior_loss_is_that_of_a_network_that_knows_the_rates_alone(labels):
+    """Of every 1,000 bins 20 are of one class and 5 of the other."""
+    sites = torch.zeros(1, 2, 1000, dtype=torch.bool)
+    sites[0, 0, :20] = sites[0, 1, 20:25] = True
+    batch = Batch(torch.zeros(1, 4, 1), sites, torch.ones(1, 2, 1000))
+    prevalence = np.array([0.02, 0.005])
+    logits = log_prior(prevalence, labels).float()[None, :, None].expand(1, -1, 1000)
+    expected = float(weighted_loss(logits, batch, labels))
+    assert prior_loss(prevalence, labels) == pytest.approx(expected, rel=1e-5)
 
 
 def test_unknown_sequence_teaches_nothing():
