@@ -6,6 +6,8 @@ model.json (probabilities stay uncalibrated until calibrate_model has run) and h
 --output-dir. The weights kept are those with the best average precision on the validation part,
 measured at the genome's own rate of sites.
 
+Mini-batches take equally many windows from every laboratory (--laboratory), where some are named.
+
 An unfinished run leaves its state in --checkpoint; the same command takes it up again.
 
 `train_model.py --describe` prints what every preset (or the --model given) sees, holds and costs on
@@ -39,10 +41,14 @@ from genomesieve.command_line import (
     add_class_arguments,
     add_device_arguments,
     add_genome_arguments,
+    add_laboratory_argument,
+    add_signal_argument,
     check_genome_arguments,
+    comma_list,
     json_value,
     make_parser,
     run_script,
+    signals_of,
 )
 from genomesieve.description import describe_network, table_of
 from genomesieve.devices import choose_device
@@ -57,6 +63,7 @@ from genomesieve.labelled_genome import (
     shared_strandedness,
 )
 from genomesieve.networks import build_network, set_prior
+from genomesieve.signal_scaling import set_signal_scale, training_moments
 from genomesieve.signals import open_signal
 from genomesieve.track_targets import TrackTargets
 from genomesieve.training import Trainer, TrainingSettings
@@ -73,6 +80,14 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--windows", type=Path, required=True, help="windows table from augment_windows (parquet)"
     )
     add_genome_arguments(parser)
+    add_signal_argument(parser, of_genomes=True)
+    parser.add_argument(
+        "--signals",
+        type=comma_list,
+        default=(),
+        help="channels that the network sees beside the sequence, in this order, commas between",
+    )
+    add_laboratory_argument(parser)
     add_class_arguments(parser)
     parser.add_argument(
         "--model",
@@ -86,20 +101,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default={},
         help='JSON or its file, such as {"steps": 1000, "batch": 16, "learning_rate": 0.002}',
     )
-    parser.add_argument(
-        "--auxiliary",
-        type=json_value,
-        default={},
-        help="JSON or its file: what is learned beside the classes, such as "
-        '{"gc": {"property": "gc", "weight": 0.1}}',
-    )
-    parser.add_argument(
-        "--auxiliary-track",
-        action=NamedPaths,
-        default={},
-        metavar="GENOME:TRACK=PATH",
-        help="values from encode_signal of a track that is learned; repeat",
-    )
+    add_auxiliary_arguments(parser)
     parser.add_argument(
         "--reverse-complement",
         choices=REVERSE_COMPLEMENTS,
@@ -120,6 +122,24 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of the model")
     return parser.parse_args(argv)
+
+
+def add_auxiliary_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what is learned beside the classes."""
+    parser.add_argument(
+        "--auxiliary",
+        type=json_value,
+        default={},
+        help="JSON or its file: what is learned beside the classes, such as "
+        '{"gc": {"property": "gc", "weight": 0.1}}',
+    )
+    parser.add_argument(
+        "--auxiliary-track",
+        action=NamedPaths,
+        default={},
+        metavar="GENOME:TRACK=PATH",
+        help="values from encode_signal of a track that is learned; repeat",
+    )
 
 
 def parse_description(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -152,6 +172,9 @@ def train(arguments: argparse.Namespace) -> None:
     settings = TrainingSettings.from_mapping(arguments.training)
     stranded = shared_strandedness(arguments.classes)
     names = list(arguments.classes)
+    laboratories = sorted(set(arguments.laboratory.values()))
+    numbers = {name: laboratories.index(lab) for name, lab in arguments.laboratory.items()}
+    check_laboratories(arguments, architecture)
     genomes = open_labelled_genomes(
         arguments.genome,
         arguments.sites,
@@ -159,20 +182,31 @@ def train(arguments: argparse.Namespace) -> None:
         names,
         stranded,
         arguments.ignore_margin,
+        {name: signals_of(name, arguments.signal) for name in arguments.genome},
+        arguments.signals,
     )
-    resident = resident_genomes(genomes, device)
+    resident = None if arguments.signals else resident_genomes(genomes, device)
     tasks = resolve_auxiliary(arguments.auxiliary, architecture)
     tracks = open_tracks(arguments.auxiliary_track, tasks, genomes, architecture)
-    sources = read_sources(arguments.windows, genomes, architecture, settings, resident, tracks)
-    prevalence = part_prevalence(genomes, read_splits(arguments.split), architecture.resolution)
-    auxiliary = None
-    if tasks:
-        unit = prior_loss(prevalence, arguments.labels)
-        auxiliary = measure_spread(tasks, architecture, sources["train"], unit)
+    sources = read_sources(
+        arguments.windows, genomes, architecture, settings, resident, numbers, tracks
+    )
+    splits = read_splits(arguments.split)
+    prevalence = part_prevalence(genomes, splits, architecture.resolution)
+    unit = prior_loss(prevalence, arguments.labels)
+    auxiliary = measure_spread(tasks, architecture, sources["train"], unit) if tasks else None
     torch.manual_seed(arguments.seed)
     network = build_network(
-        architecture, len(names), arguments.labels, arguments.reverse_complement
+        architecture,
+        len(names),
+        arguments.labels,
+        arguments.reverse_complement,
+        signals=len(arguments.signals),
+        laboratories=max(1, len(laboratories)),
     )
+    if arguments.signals:
+        moments = training_moments((one.genome for one in genomes.values()), splits)
+        set_signal_scale(network, *moments)
     set_prior(network, prevalence, arguments.labels, 1 - settings.logit_adjustment)
     bundle = Bundle(
         name=architecture.settings.preset,
@@ -182,6 +216,8 @@ def train(arguments: argparse.Namespace) -> None:
         stranded=stranded,
         labels=arguments.labels,
         reverse_complement=arguments.reverse_complement,
+        signals=list(arguments.signals),
+        laboratories=laboratories,
         training={
             **vars(settings),
             **describe_run(arguments, device, sources["train"]),
@@ -207,6 +243,16 @@ def train(arguments: argparse.Namespace) -> None:
     )
     bundle.history = trainer.fit()
     save_bundle(arguments.output_dir, bundle)
+
+
+def check_laboratories(arguments: argparse.Namespace, architecture: Architecture) -> None:
+    """Raise InputError for a laboratory of no genome, or where one is needed and missing."""
+    for name in arguments.laboratory:
+        if name not in arguments.genome:
+            raise InputError(f"--laboratory names genome {name}; expected one that --genome names")
+    for name in arguments.genome:
+        if architecture.settings.norm == "domain" and name not in arguments.laboratory:
+            raise InputError(f"model.norm is domain; expected --laboratory for genome {name}")
 
 
 def resident_genomes(
@@ -238,6 +284,7 @@ def read_sources(
     architecture: Architecture,
     settings: TrainingSettings,
     resident: dict[str, torch.Tensor] | None,
+    laboratories: dict[str, int],
     tracks: TrackTargets | None,
 ) -> dict[str, WindowSource]:
     """Read the windows table as one source of batches for `train` and one for `valid`.
@@ -245,14 +292,15 @@ def read_sources(
     Tracks are learned, and so not needed for validation.
     """
     windows = read_table(path, "windows", WINDOW_COLUMNS)
+    how = {"resident": resident, "laboratories": laboratories}
     sources = {
         part: WindowSource(
             rows,
             genomes,
             architecture,
             settings.weight_cap,
-            resident=resident,
             tracks=tracks if part == "train" else None,
+            **how,
         )
         for part, rows in windows.groupby("part")
     }
@@ -334,6 +382,9 @@ def fingerprint(arguments: argparse.Namespace) -> str:
         "auxiliary": arguments.auxiliary,
         "classes": arguments.classes,
         "labels": [arguments.labels, arguments.reverse_complement, arguments.ignore_margin],
+        "signals": [(name, file_digest(path)) for name, path in arguments.signal.items()],
+        "channels": arguments.signals,
+        "laboratories": arguments.laboratory,
         "run": [arguments.seed, arguments.device, arguments.threads, torch.__version__],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

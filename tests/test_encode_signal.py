@@ -10,7 +10,7 @@ import encode_signal
 from genomesieve import signal_tracks
 from genomesieve.errors import InputError
 from genomesieve.genome import EncodedGenome
-from genomesieve.signals import gather_signal, open_signals
+from genomesieve.signals import gather_signal, with_signals
 
 LENGTHS = {"chr1": 5003, "2": 1, "scaf_3": 777}
 
@@ -135,13 +135,13 @@ def test_windows_of_a_signal_end_with_their_contig(tmp_path, folder):
     path = write_bigwig(tmp_path / "a.bw", LENGTHS, [("chr1", 5000, [1, 2, 3]), ("2", 0, [4])])
     assert run(folder, path) == 0
     genome = EncodedGenome.open(folder)
-    (values,) = open_signals({"atac": folder / "atac.npy"}, ["atac"], genome)
+    (values,) = with_signals(genome, {"atac": folder / "atac.npy"}, ["atac"]).signals
     offset, length = np.array([0, 5003, 5004]), np.array([5003, 1, 777])
     found = gather_signal(values, offset, length, np.array([5000, -2, 900]), 5)
     assert found.dtype == np.float32
     assert found.tolist() == [[1, 2, 3, 0, 0], [0, 0, 4, 0, 0], [0] * 5]
     with pytest.raises(InputError, match="are atac; expected dnase"):
-        open_signals({"atac": folder / "atac.npy"}, ["dnase"], genome)
+        with_signals(genome, {"atac": folder / "atac.npy"}, ["dnase"])
     np.save(folder / "short.npy", np.zeros(3, np.float16))
     with pytest.raises(InputError, match=r"holds \(3,\) float16; expected \(5781,\)"):
-        open_signals({"atac": folder / "short.npy"}, ["atac"], genome)
+        with_signals(genome, {"atac": folder / "short.npy"}, ["atac"])

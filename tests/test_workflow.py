@@ -121,7 +121,8 @@ def test_fly_run_writes_the_fixed_names(fly):
 def test_fly_network_finds_sites(fly):
     metrics = pd.read_csv(fly / "results/splice/evaluation/dsim/metrics.tsv", sep="\t")
     assert list(metrics.columns) == [
-        *("genome", "model", "class", "universe", "unit", "metric", "value", "low", "high")
+        *("genome", "model", "class", "universe", "unit", "metric", "value", "low", "high"),
+        "batch",
     ]
     mine = metrics[(metrics["universe"] == "screen") & (metrics["class"] == "donor")]
     values = mine.set_index(["model", "metric"])["value"]

@@ -18,7 +18,7 @@ TRUNKS = ("none", "dilated", "rnn", "lstm", "gru", "attention")
 WINDOWED_TRUNKS = ("rnn", "lstm", "gru", "attention")
 """Trunks that mix over length, and so map windows of one fixed length."""
 POOLINGS = ("none", "max", "average", "attention")
-NORMS = ("batch", "group", "layer", "none")
+NORMS = ("batch", "domain", "group", "layer", "none")
 POSITIONS = ("relative", "rotary")
 LARGEST_K = 8
 """Longest word of the k-mer baseline: there are 4**k of them."""
@@ -75,7 +75,8 @@ class NetworkSettings:
         Units of the head's hidden layer; 0 for a linear head.
     dropout : float
     norm : str
-        One of `NORMS`; group and layer take statistics over channels at each position only.
+        One of `NORMS`; domain is batch normalisation by laboratory; group and layer take statistics
+        over channels at each position only.
     """
 
     preset: str = "network"

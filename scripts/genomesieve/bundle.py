@@ -55,6 +55,10 @@ class Bundle:
         One row a logged step.
     code : dict or None
         Of a user's own network: digest of its file and name of its class, to compare with.
+    signals : list of str
+        Channels that the network sees after the letters.
+    laboratories : list of str
+        Laboratories that it was trained on, in the order of their statistics with norm `domain`.
     """
 
     name: str
@@ -69,6 +73,8 @@ class Bundle:
     scan_plan: dict | None = None
     history: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["step", "loss"]))
     code: dict | None = None
+    signals: list[str] = field(default_factory=list)
+    laboratories: list[str] = field(default_factory=list)
 
     @property
     def strands(self) -> int:
@@ -85,6 +91,8 @@ class Bundle:
             "stranded": [self.stranded] * len(self.classes),
             "labels": self.labels,
             "reverse_complement": self.reverse_complement,
+            "signals": self.signals,
+            "laboratories": self.laboratories,
             "resolution": self.architecture.resolution,
             "context": self.architecture.context,
             "stride": self.architecture.stride,
@@ -153,6 +161,8 @@ def load_bundle(folder: str | os.PathLike, network_code: str | None = None) -> B
         scan_plan=content.get("scan_plan"),
         history=pd.read_csv(history, sep="\t") if history.is_file() else pd.DataFrame(),
         code=content.get("code"),
+        signals=list(content.get("signals", [])),
+        laboratories=list(content.get("laboratories", [])),
     )
 
 
@@ -171,7 +181,14 @@ def _make_network(
                 f"model {folder} is a {architecture.settings.preset} network; --network-code is "
                 "for networks that were imported"
             )
-        return build_network(architecture, len(classes), labels, reverse_complement)
+        return build_network(
+            architecture,
+            len(classes),
+            labels,
+            reverse_complement,
+            signals=len(content.get("signals", [])),
+            laboratories=max(1, len(content.get("laboratories", []))),
+        )
     if network_code is None:
         raise InputError(
             f"model {folder} holds a network of the user's own, and no model folder names code to "

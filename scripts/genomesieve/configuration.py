@@ -11,7 +11,7 @@ import csv
 import difflib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
@@ -41,6 +41,8 @@ class Genome:
         Parts that are used (`contig` or `contig:start-end`, 0-based half-open); none means all.
     shards : int
         Jobs that a scan of it is cut into.
+    batch : str
+        Laboratory or assay that its tracks come from; empty where none is named.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Genome:
     regions: tuple[str, ...]
     alias: str
     shards: int
+    batch: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,18 @@ class Screen:
     settings : dict
         The screen's part of the configuration, completed with defaults.
     train_genomes, scan_genomes : tuple of str
+        Genomes to learn from are without those of the batches that are left out.
     labelled_genomes : tuple of str
         Those of both with known sites, in order, without repetition.
     tracks : dict
         Rows of the sheet of tracks that this screen uses, by genome.
     architecture : Architecture
         The network's geometry.
+    left_out : tuple of str
+        Genomes of the batches that are left out: split like those to learn from, scanned, and
+        learned from in no part.
+    batches : dict of str to str
+        Batch of each genome that has one.
     """
 
     name: str
@@ -76,6 +85,8 @@ class Screen:
     labelled_genomes: tuple[str, ...]
     tracks: dict[str, list[dict]]
     architecture: Architecture
+    left_out: tuple[str, ...] = ()
+    batches: dict[str, str] = field(default_factory=dict)
 
     @property
     def baselines(self) -> tuple[str, ...]:
@@ -101,7 +112,18 @@ class Screen:
     @property
     def used_genomes(self) -> tuple[str, ...]:
         """Genomes that are trained on or scanned, in order, without repetition."""
-        return tuple(dict.fromkeys([*self.train_genomes, *self.scan_genomes]))
+        return tuple(dict.fromkeys([*self.split_genomes, *self.scan_genomes]))
+
+    @property
+    def split_genomes(self) -> tuple[str, ...]:
+        """Genomes that are split into parts: those to learn from, and those left out."""
+        chosen = {*self.train_genomes, *self.left_out}
+        return tuple(name for name in self.settings["train_genomes"] if name in chosen)
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """Channels that the network sees beside the sequence, in its order."""
+        return tuple(self.settings["signals"])
 
     @property
     def evaluated_genomes(self) -> tuple[str, ...]:
@@ -126,7 +148,7 @@ class Screen:
 
     def scan_parts(self, genome: str) -> list[str]:
         """Return the parts of a genome's split that are scanned."""
-        return self.settings["scan_parts"] if genome in self.train_genomes else ["screen"]
+        return self.settings["scan_parts"] if genome in self.split_genomes else ["screen"]
 
 
 @dataclass(frozen=True)
@@ -217,6 +239,7 @@ def resolve_plan(
     genomes = {row["genome"]: _genome(row, settings["shards"]) for row in rows}
     tracks = read_sheet(settings["tracks"], track_schema, "track") if settings["tracks"] else []
     _check_tracks(tracks, genomes, settings)
+    genomes = {name: replace(one, batch=_batch_of(name, tracks)) for name, one in genomes.items()}
     screens = {
         name: _screen(name, screen, genomes, tracks) for name, screen in settings["screens"].items()
     }
@@ -381,6 +404,19 @@ def _check_format(row: dict, where: str) -> None:
         raise InputError(f"{where} has role signal and class {row['class']!r}; expected no class")
 
 
+def _batch_of(genome: str, tracks: list[dict]) -> str:
+    """Return the batch that the tracks of a genome name; they must not name several."""
+    named = {row["batch"]: row["track"] for row in tracks if row["genome"] == genome}
+    named.pop("", None)
+    if len(named) > 1:
+        listed = ", ".join(f"{track} of {batch}" for batch, track in named.items())
+        raise InputError(
+            f"genome {genome} has tracks of {len(named)} batches ({listed}); expected one: give "
+            "each laboratory a row of its own in the sheet of genomes, with the same FASTA"
+        )
+    return next(iter(named), "")
+
+
 def _number_tracks(tracks: list[dict]) -> dict[str, dict[str, dict]]:
     """Return the tracks that are read as numbers, by genome and track."""
     found: dict[str, dict[str, dict]] = {}
@@ -405,6 +441,7 @@ def _screen(name: str, settings: dict, genomes: Mapping[str, Genome], tracks: li
         _check_custom(architecture, settings)
     except InputError as error:
         raise InputError(f"{where}.{error}") from None
+    left_out = settings["leave_out"]
     chosen = {genome: _tracks_of(genome, settings, tracks) for genome in used}
     labelled = tuple(
         genome for genome in used if _has_sites(genomes[genome], chosen[genome], settings)
@@ -412,18 +449,79 @@ def _screen(name: str, settings: dict, genomes: Mapping[str, Genome], tracks: li
     screen = Screen(
         name,
         settings,
-        tuple(settings["train_genomes"]),
+        tuple(name for name in settings["train_genomes"] if genomes[name].batch not in left_out),
         tuple(settings["scan_genomes"]),
         labelled,
         chosen,
         architecture,
+        tuple(name for name in settings["train_genomes"] if genomes[name].batch in left_out),
+        {name: genomes[name].batch for name in used if genomes[name].batch},
     )
     _check_classes(screen, where)
     _check_sources(screen, genomes, where)
     _check_model(screen, where)
     _check_split(screen, where)
+    _check_batches(screen, genomes, where)
+    _check_signals(screen, tracks, where)
     _check_auxiliary(screen, tracks, where)
     return screen
+
+
+def _check_batches(screen: Screen, genomes: Mapping[str, Genome], where: str) -> None:
+    """Raise InputError where batches do not fit what is left out or normalised by them."""
+    known = dict.fromkeys(screen.batches.values())
+    for batch in screen.settings["leave_out"]:
+        if not any(genomes[name].batch == batch for name in screen.left_out):
+            raise InputError(
+                f"{where}.leave_out names {batch!r}, no batch of a training genome; "
+                f"{_nearest(batch, known)}"
+            )
+    if not screen.train_genomes:
+        raise InputError(f"{where}.leave_out leaves no genome to learn from; expected one or more")
+    for name in screen.left_out:
+        if name not in screen.scan_genomes:
+            raise InputError(
+                f"{where}.scan_genomes lacks {name}, whose batch {genomes[name].batch} is left "
+                "out; expected it there, to be evaluated"
+            )
+    _check_same_splits(screen, genomes, where)
+    if getattr(screen.architecture.settings, "norm", "") == "domain":
+        for name in screen.train_genomes:
+            if not genomes[name].batch:
+                raise InputError(
+                    f"{where}.model.norm is domain and training genome {name} has no batch; "
+                    "expected one in the sheet of tracks"
+                )
+
+
+def _check_same_splits(screen: Screen, genomes: Mapping[str, Genome], where: str) -> None:
+    """Raise InputError where one FASTA is split in two ways: what one learns, the other tests."""
+    seen: dict[str, str] = {}
+    for name in screen.split_genomes:
+        first = seen.setdefault(genomes[name].fasta, name)
+        same = genomes[name].regions == genomes[first].regions
+        if not same or screen.settings["split"][name] != screen.settings["split"][first]:
+            raise InputError(
+                f"{where}.split: {first} and {name} have the same FASTA; expected the same split "
+                "and the same regions, so that one does not learn what the other is tested on"
+            )
+
+
+def _check_signals(screen: Screen, tracks: list[dict], where: str) -> None:
+    """Raise InputError unless every genome has every channel that the network sees."""
+    known = {(row["genome"], row["track"]) for row in tracks if row["role"] == "signal"}
+    if screen.signals and screen.imported:
+        raise InputError(
+            f"{where}.signals is {list(screen.signals)} and the network is custom; expected none: "
+            "a network of your own sees the sequence alone"
+        )
+    for genome in screen.used_genomes:
+        for name in screen.signals:
+            if (genome, name) not in known:
+                raise InputError(
+                    f"{where}.signals names {name!r}, which genome {genome} lacks; expected a "
+                    "track of role signal with that name for every genome of the screen"
+                )
 
 
 def _check_auxiliary(screen: Screen, tracks: list[dict], where: str) -> None:
@@ -500,7 +598,7 @@ def _check_classes(screen: Screen, where: str) -> None:
 
 def _check_sources(screen: Screen, genomes: Mapping[str, Genome], where: str) -> None:
     """Raise InputError where a training genome or a class has no source of sites."""
-    for genome in screen.train_genomes:
+    for genome in screen.split_genomes:
         if genome not in screen.labelled_genomes:
             raise InputError(
                 f"{where}.train_genomes names {genome!r}, which has neither an annotation nor a "
@@ -537,12 +635,12 @@ def _check_model(screen: Screen, where: str) -> None:
 def _check_split(screen: Screen, where: str) -> None:
     """Raise InputError where the split, the scanned parts or the targets do not fit together."""
     split = screen.settings["split"]
-    for genome in screen.train_genomes:
+    for genome in screen.split_genomes:
         if genome not in split:
             raise InputError(f"{where}.split lacks training genome {genome!r}")
     for genome, rule in split.items():
-        if genome not in screen.train_genomes:
-            hint = _nearest(genome, screen.train_genomes)
+        if genome not in screen.split_genomes:
+            hint = _nearest(genome, screen.split_genomes)
             raise InputError(f"{where}.split names {genome!r}, not a training genome; {hint}")
         if ("contigs" in rule) == ("fractions" in rule):
             raise InputError(f"{where}.split.{genome} needs either contigs or fractions")

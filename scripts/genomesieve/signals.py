@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +34,17 @@ def open_signal(path: Path, channel: str, genome: EncodedGenome) -> np.ndarray:
     return values
 
 
-def open_signals(
-    paths: Mapping[str, Path], channels: Sequence[str], genome: EncodedGenome
-) -> list[np.ndarray]:
-    """Map the channels that a network sees, in its order.
+def with_signals(
+    genome: EncodedGenome, paths: Mapping[str, Path], channels: Sequence[str]
+) -> EncodedGenome:
+    """Return a genome with the channels that a network sees, in its order.
+
+    Parameters
+    ----------
+    genome : EncodedGenome
+    paths : mapping of str to Path
+        What `encode_signal` wrote, by channel.
+    channels : sequence of str
 
     Raises
     ------
@@ -48,7 +56,8 @@ def open_signals(
             f"signals of genome {genome.name} are {', '.join(sorted(paths)) or 'none'}; expected "
             f"{', '.join(channels) or 'none'}, which the network sees (--signal)"
         )
-    return [open_signal(paths[channel], channel, genome) for channel in channels]
+    opened = tuple(open_signal(paths[channel], channel, genome) for channel in channels)
+    return replace(genome, signals=opened)
 
 
 def gather_signal(

@@ -25,10 +25,12 @@ from tqdm import tqdm
 
 from genomesieve.auxiliary import Auxiliary
 from genomesieve.batches import Batch, WindowSource
+from genomesieve.domain_norm import use_laboratories
 from genomesieve.errors import InputError
 from genomesieve.files import whole_file
 from genomesieve.losses import Imbalance, weighted_loss
 from genomesieve.metrics import average_precision
+from genomesieve.mixing import mixed_rows
 from genomesieve.networks import log_odds, log_prior
 from genomesieve.scores import CODES, count_codes, encode_scores
 from genomesieve.settings import complete_settings, require_above_zero
@@ -171,6 +173,7 @@ class Trainer:
         if auxiliary is not None:
             auxiliary.attach(self.network)
         self.train, self.valid = train, valid
+        self._groups = train.laboratory_rows
         self.classes, self.labels = classes, labels
         self.settings, self.seed, self.device = settings, seed, device
         self.checkpoint, self.fingerprint = checkpoint, fingerprint
@@ -250,8 +253,13 @@ class Trainer:
         return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
     def _rows(self, step: int) -> np.ndarray:
-        """Return the windows of a step: epoch after epoch, each in an order of its own."""
+        """Return the windows of a step: epoch after epoch, each in an order of its own.
+
+        Of several laboratories, each gives equally many.
+        """
         total, size = len(self.train), min(self.settings.batch, len(self.train))
+        if len(self._groups) > 1:
+            return mixed_rows(self._groups, self.seed, step, size)
         epoch, place = divmod(step, total // size)
         order = np.random.default_rng([self.seed, epoch]).permutation(total)
         return np.sort(order[place * size : (place + 1) * size])
@@ -295,6 +303,7 @@ class Trainer:
             with torch.autocast(
                 self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"
             ):
+                use_laboratories(self.network, part.laboratories)
                 outputs = self.network(part.x)
             loss, every = self._losses(outputs, part)
             share = len(rows) / len(batch.x)
@@ -416,6 +425,7 @@ def validation_average_precision(
     with torch.inference_mode():
         for row in range(0, len(source), _VALIDATION_BATCH):
             batch = source.batch(np.arange(row, min(row + _VALIDATION_BATCH, len(source))))
+            use_laboratories(network, batch.laboratories)
             scores = log_odds(network(batch.x.to(device)), labels).cpu().numpy()
             codes, used, sites = encode_scores(scores), batch.weights > 0, batch.sites
             for index in range(classes):

@@ -171,6 +171,16 @@ def test_spread_is_that_of_the_training_windows():
         assert (found["property"], found["weight"], found["flank"]) == (name, 0.5, 5)
 
 
+def test_signals_that_the_network_sees_change_no_property():
+    architecture = resolve_architecture(MODELS["motif_cnn"])
+    auxiliary = auxiliary_of(architecture)
+    batch = source_of(architecture).batch(np.arange(4))
+    seen = torch.cat([batch.x, torch.randn(4, 2, batch.x.shape[-1])], dim=1)
+    with_signals = Batch(seen, batch.sites, batch.weights)
+    found, expected = auxiliary.targets(with_signals), auxiliary.targets(batch)
+    assert torch.equal(found.nan_to_num(-9), expected.nan_to_num(-9))
+
+
 @pytest.mark.parametrize(
     ("letter", "message"), [(0, "only the value 0"), (DNA.unknown, "has no value in")]
 )

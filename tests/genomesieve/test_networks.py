@@ -265,7 +265,7 @@ def test_prior_is_the_mean_prediction_of_a_fresh_network(labels, reverse_complem
         ({"preset": "dilated", "kernel": 4}, "odd"),
         ({"preset": "dilated", "stem_kernels": [4]}, "odd"),
         ({"preset": "dilated", "units": 4}, "units means nothing for trunk dilated"),
-        ({"preset": "dilated", "norm": "instance"}, "expected one of batch, group"),
+        ({"preset": "dilated", "norm": "instance"}, "expected one of batch, domain, group"),
         ({"preset": "dilated", "resolution": 10}, "expected max, average or attention"),
         ({"preset": "motif_cnn", "pool_margin": -1}, "0 or more"),
         ({"preset": "motif_cnn", "stem_pools": [3]}, "resolution is 50 bp; expected a multiple"),

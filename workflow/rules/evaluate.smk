@@ -45,6 +45,7 @@ rule evaluate_scan:
         scans=model_options("--scan", "{road}/scan/{genome}"),
         models=model_options("--model", "{road}/model"),
         settings=evaluation_settings,
+        batch=batch_option,
         folder=subpath(output.metrics, parent=True),
     message:
         "Evaluating the scans of {wildcards.genome} in screen {wildcards.screen}"
@@ -52,5 +53,6 @@ rule evaluate_scan:
         "python {input.source[0]:q} --genome {wildcards.genome}"
         " --genome-folder results/genomes/{wildcards.genome} --sites {input.sites:q}"
         " --intervals {input.intervals:q} --leakage {input.leakage:q} {params.scans}"
-        " {params.models} --settings {params.settings:q} --output-dir {params.folder:q}"
+        " {params.models} --settings {params.settings:q} {params.batch}"
+        " --output-dir {params.folder:q}"
         " > {log:q} 2>&1"

@@ -73,6 +73,7 @@ rule train_model:
             "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
         ),
         splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+        signals=training_signals,
         tracks=auxiliary_files,
     output:
         weights="results/{screen}/training/base/round0/seed{seed}/model.safetensors",
@@ -94,6 +95,8 @@ rule train_model:
     params:
         code=digest("train_model.py"),
         data=training_data,
+        batches=training_batches,
+        channels=channels,
         model=setting("model"),
         training=setting("training"),
         auxiliary=setting("auxiliary"),
@@ -109,6 +112,7 @@ rule train_model:
         "Training the network of screen {wildcards.screen} on {threads} threads"
     shell:
         "python {input.source[0]:q} --windows {input.windows:q} {params.data}"
+        " {params.batches} {params.channels}"
         " --model {params.model:q} --training {params.training:q}"
         " --auxiliary {params.auxiliary:q} {params.tracks}"
         " --classes {params.classes:q} --labels {params.labels}"
@@ -216,6 +220,7 @@ rule calibrate_model:
             "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
         ),
         splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+        signals=training_signals,
     output:
         weights="{road}/model/model.safetensors",
         model="{road}/model/model.json",
@@ -234,6 +239,7 @@ rule calibrate_model:
     params:
         code=digest("calibrate_model.py"),
         data=training_data,
+        batches=training_batches,
         settings=setting("calibration"),
         memory_gb=setting("scan", "memory_gb"),
         precision=setting("scan", "precision"),
@@ -248,6 +254,7 @@ rule calibrate_model:
         "Calibrating {wildcards.road} at natural prevalence"
     shell:
         "python {input.source[0]:q} --model {params.training:q} {params.network} {params.data}"
+        " {params.batches}"
         " --settings {params.settings:q} --classes {params.classes:q}"
         " --labels {params.labels} --ignore-margin {params.ignore_margin}"
         " --device {params.device} --threads {threads} --memory-gb {params.memory_gb}"
