@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from genomesieve.adaptation import bundle_for_genome
 from genomesieve.bundle import Bundle, load_bundle, require_classes, save_bundle
 from genomesieve.calibration import calibrate_class, fit_logistic
 from genomesieve.calls import judge_calls, merge_candidates
@@ -29,10 +30,13 @@ from genomesieve.command_line import (
     add_code_argument,
     add_device_arguments,
     add_genome_arguments,
+    add_laboratory_argument,
+    add_signal_argument,
     check_genome_arguments,
     json_value,
     make_parser,
     run_script,
+    signals_of,
 )
 from genomesieve.devices import choose_device, reported_memory
 from genomesieve.errors import InputError
@@ -47,6 +51,7 @@ from genomesieve.precision import compare_precisions
 from genomesieve.scanner import Scanner, scan_bins
 from genomesieve.scores import encode_scores, list_candidates
 from genomesieve.settings import complete_settings
+from genomesieve.signals import gather_signal, with_signals
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +65,15 @@ DEFAULTS = {
     "bootstrap": 1000,
     "seed": 0,
 }
+
+
+@dataclass(frozen=True)
+class OpenPart:
+    """The calibrate part of one genome, and the model that scans it."""
+
+    genome: EncodedGenome
+    layout: ScanLayout
+    bundle: Bundle
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", type=Path, required=True, help="uncalibrated model folder")
     add_code_argument(parser)
     add_genome_arguments(parser)
+    add_signal_argument(parser, of_genomes=True)
+    add_laboratory_argument(parser)
     add_class_arguments(parser)
     parser.add_argument(
         "--settings",
@@ -117,14 +133,14 @@ def calibrate(arguments: argparse.Namespace) -> None:
     bundle = load_bundle(arguments.model, arguments.network_code)
     require_classes(bundle, list(arguments.classes), arguments.model)
     device = choose_device(arguments.device)
-    plan, precision = choose_plan(arguments, bundle, device)
-    scanner = Scanner(bundle, plan, device)
+    opened = open_parts(arguments, bundle)
+    plan, precision = choose_plan(arguments, opened, device)
     with tempfile.TemporaryDirectory(prefix="genomesieve-calibrate-") as folder:
         with reported_memory(device, "choose a smaller scan.memory_gb"):
-            parts = scan_parts(arguments, scanner, Path(folder))
+            parts = scan_parts(arguments, opened, plan, device, Path(folder))
         classes = calibrate_classes(bundle, parts, arguments.classes, settings)
         bins = sum(part.layout.bins for part in parts) * bundle.strands
-    bundle.scan_plan = scanner.plan.to_dict()
+    bundle.scan_plan = plan.to_dict()
     bundle.calibration = {
         "genomes": list(arguments.genome),
         "bins": bins,
@@ -137,7 +153,7 @@ def calibrate(arguments: argparse.Namespace) -> None:
 
 
 def choose_plan(
-    arguments: argparse.Namespace, bundle: Bundle, device: torch.device
+    arguments: argparse.Namespace, opened: list[OpenPart], device: torch.device
 ) -> tuple[ScanPlan, dict | None]:
     """Plan the scans; reduced precision is measured first and left where scores do not hold.
 
@@ -148,8 +164,13 @@ def choose_plan(
         How far bfloat16 is from float32, where it was tried.
     """
 
+    sample = next((part for part in opened if part.layout.bins), None)
+    if sample is None:
+        raise InputError("no genome's split has a calibrate part; expected at least one")
+
     def planned(precision: str) -> ScanPlan:
-        plan, reasons = plan_scan(bundle, device, arguments.memory_gb, precision, arguments.compile)
+        memory = arguments.memory_gb
+        plan, reasons = plan_scan(sample.bundle, device, memory, precision, arguments.compile)
         for line in reasons:
             logger.info(line)
         return plan
@@ -157,7 +178,7 @@ def choose_plan(
     plan = planned(arguments.precision)
     if plan.precision != "bfloat16":
         return plan, None
-    check = compare_precisions(bundle, plan, device, sample_sequence(arguments, bundle))
+    check = compare_precisions(sample.bundle, plan, device, *sample_sequence(sample))
     logger.info("%s", check)
     if not check.holds and arguments.precision == "auto":
         logger.warning("scores do not hold in bfloat16: scanning in float32")
@@ -167,19 +188,24 @@ def choose_plan(
     return plan, check.to_dict()
 
 
-def sample_sequence(arguments: argparse.Namespace, bundle: Bundle) -> np.ndarray:
-    """Return the first stretch of the calibrate part, with its context: codes (1, L), uint8."""
-    architecture = bundle.architecture
-    for name, path in arguments.genome.items():
-        split = read_splits({name: arguments.split[name]})[name]
-        rows = split[split["part"] == "calibrate"]
-        if len(rows):
-            genome, row = EncodedGenome.open(path, name), rows.iloc[0]
-            strides = -(-min(row["end"] - row["start"], _COMPARED_BASES) // architecture.stride)
-            start = row["start"] - architecture.context
-            end = row["start"] + strides * architecture.stride + architecture.context
-            return genome.fetch(row["contig"], start, end)[None]
-    raise InputError("no genome's split has a calibrate part; expected at least one")
+def sample_sequence(part: OpenPart) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the first stretch of a calibrate part, with its context.
+
+    Returns
+    -------
+    codes : numpy.ndarray, shape=(1, L), dtype=uint8
+    signals : numpy.ndarray or None, shape=(1, signals, L), dtype=float32
+    """
+    architecture, row = part.bundle.architecture, part.layout.intervals.iloc[0]
+    strides = -(-min(row["end"] - row["start"], _COMPARED_BASES) // architecture.stride)
+    start = row["start"] - architecture.context
+    end = row["start"] + strides * architecture.stride + architecture.context
+    codes = part.genome.fetch(row["contig"], start, end)[None]
+    if not part.genome.signals:
+        return codes, None
+    contig = part.genome.contigs.iloc[[row["contig_index"]]]
+    place = contig["offset"].to_numpy(), contig["length"].to_numpy(), np.array([start]), end - start
+    return codes, np.stack([gather_signal(one, *place) for one in part.genome.signals], axis=1)
 
 
 def read_settings(given: object) -> dict:
@@ -195,22 +221,41 @@ def read_settings(given: object) -> dict:
     return settings
 
 
-def scan_parts(
-    arguments: argparse.Namespace, scanner: Scanner, folder: Path
-) -> list[CalibrationPart]:
-    """Scan the calibrate part of every genome into mapped files below `folder`."""
-    bundle, parts = scanner.bundle, []
-    splits = read_splits(arguments.split)
+def open_parts(arguments: argparse.Namespace, bundle: Bundle) -> list[OpenPart]:
+    """Open every genome with its signals, and the model as it scans that genome."""
+    opened, splits = [], read_splits(arguments.split)
+    architecture = bundle.architecture
     for name, path in arguments.genome.items():
         genome = EncodedGenome.open(path, name)
+        genome = with_signals(genome, signals_of(name, arguments.signal), bundle.signals)
         layout = make_layout(
             splits[name],
             genome.contigs,
             ("calibrate",),
-            bundle.architecture.resolution,
-            bundle.architecture.context,
+            architecture.resolution,
+            architecture.context,
             name,
         )
+        laboratory = arguments.laboratory.get(name, "")
+        own, _ = bundle_for_genome(bundle, genome, layout, laboratory)
+        opened.append(OpenPart(genome, layout, own))
+    return opened
+
+
+def scan_parts(
+    arguments: argparse.Namespace,
+    opened: list[OpenPart],
+    plan: ScanPlan,
+    device: torch.device,
+    folder: Path,
+) -> list[CalibrationPart]:
+    """Scan the calibrate part of every genome into mapped files below `folder`."""
+    scanner, parts = None, []
+    for part in opened:
+        genome, layout, bundle = part.genome, part.layout, part.bundle
+        if scanner is None or scanner.bundle is not bundle:
+            scanner = Scanner(bundle, plan, device)
+        name = genome.name
         labels = label_bins(
             layout,
             genome.contigs,

@@ -23,7 +23,8 @@ from genomesieve.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-SHARED = ("name", "architecture", "classes", "stranded", "labels", "reverse_complement")
+SHARED = ("name", "architecture", "classes", "stranded", "labels", "reverse_complement", "signals")
+SHARED += ("laboratories",)
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:

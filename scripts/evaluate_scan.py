@@ -3,10 +3,10 @@
 In: the genome's contig table, its sites, ignore/exclude/universe intervals and leakage audit, and
 for each model its bundle and its scan (histograms.npz, scores.npy, candidates.parquet, summary.json
 with what was counted of both strands). Out, in
---output-dir: metrics.tsv (long: genome, model, class, universe, unit, metric, value, low, high),
-curves.parquet, reliability.parquet, promises.tsv (promised against observed precision of merged
-calls), calls.parquet (the network's calls, right, wrong and ignored, and the sites it missed) and
-details.json (definitions, counts, notes).
+--output-dir: metrics.tsv (long: genome, model, class, universe, unit, metric, value, low, high, and
+batch, the laboratory of the genome's data), curves.parquet, reliability.parquet, promises.tsv
+(promised against observed precision of merged calls), calls.parquet (the network's calls, right,
+wrong and ignored, and the sites it missed) and details.json (definitions, counts, notes).
 
 The part `test` is evaluated where the scan has one, else `screen`. Rows of the universe
 `{part}:unleaked` leave out sites whose surroundings resemble training sequence. Intervals are 95 %
@@ -148,6 +148,7 @@ class Subject:
     strands: int
     weights: np.ndarray
     precisions: tuple[float, ...]
+    batch: str
 
     @property
     def strand_bins(self) -> int:
@@ -191,6 +192,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help='JSON or its file: {"bootstrap": repeats, "seed": int, "ignore_margin": bp around a '
         'site\'s interval, "precision_targets": precisions at which the recall is given too}',
     )
+    parser.add_argument("--batch", default="", help="laboratory of the genome's data, if known")
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of the evaluation")
     return parser.parse_args(argv)
 
@@ -282,6 +284,7 @@ def make_subject(
         strands=strands,
         weights=block_weights(len(layout.blocks), settings["bootstrap"], settings["seed"]),
         precisions=tuple(sorted({*PRECISIONS, *settings["precision_targets"]})),
+        batch=arguments.batch,
     )
 
 
@@ -379,7 +382,7 @@ def evaluate_all(
     first = ["genome", "model", "class", "universe"]
     order = [*first, "unit", "metric", "value", "low", "high"]
     tables = {
-        "metrics.tsv": pd.DataFrame(rows)[order],
+        "metrics.tsv": pd.DataFrame(rows)[order].assign(batch=subject.batch),
         "curves.parquet": ordered(curves, first),
         "reliability.parquet": ordered(reliability, first),
         "promises.tsv": pd.DataFrame(promises),

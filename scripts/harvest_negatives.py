@@ -18,14 +18,18 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from genomesieve.bundle import load_bundle, require_classes
+from genomesieve.adaptation import bundle_for_genome
+from genomesieve.bundle import Bundle, load_bundle, require_classes
 from genomesieve.command_line import (
     add_device_arguments,
     add_genome_arguments,
+    add_laboratory_argument,
+    add_signal_argument,
     check_genome_arguments,
     json_value,
     make_parser,
     run_script,
+    signals_of,
 )
 from genomesieve.devices import choose_device, reported_memory
 from genomesieve.errors import InputError
@@ -44,6 +48,7 @@ from genomesieve.layout import make_layout
 from genomesieve.planning import plan_scan
 from genomesieve.scanner import Scanner
 from genomesieve.settings import complete_settings, require_above_zero
+from genomesieve.signals import with_signals
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +58,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = make_parser(__doc__)
     parser.add_argument("--model", type=Path, required=True, help="uncalibrated model folder")
     add_genome_arguments(parser)
+    add_signal_argument(parser, of_genomes=True)
+    add_laboratory_argument(parser)
     parser.add_argument(
         "--classes", type=json_value, required=True, help="JSON or its file, in the model's order"
     )
@@ -79,17 +86,13 @@ def harvest(arguments: argparse.Namespace) -> None:
     bundle = load_bundle(arguments.model)
     require_classes(bundle, list(arguments.classes), arguments.model)
     device = choose_device(arguments.device)
-    # Which places score best does not need float32; the threshold of none is set here.
-    plan, reasons = plan_scan(bundle, device, arguments.memory_gb)
-    for line in reasons:
-        logger.info(line)
-    scanner = Scanner(bundle, plan, device)
     places, contigs = {}, {}
     for name, path in arguments.genome.items():
         genome = EncodedGenome.open(path, name)
+        genome = with_signals(genome, signals_of(name, arguments.signal), bundle.signals)
         contigs[name] = genome.contigs
         with reported_memory(device, "choose a smaller scan.memory_gb"):
-            places[name] = harvest_genome(arguments, scanner, genome, settings)
+            places[name] = harvest_genome(arguments, bundle, genome, settings, device)
     negatives = join_harvests(
         places,
         contigs,
@@ -112,12 +115,13 @@ def read_settings(given: object) -> HarvestSettings:
 
 def harvest_genome(
     arguments: argparse.Namespace,
-    scanner: Scanner,
+    bundle: Bundle,
     genome: EncodedGenome,
     settings: HarvestSettings,
+    device: torch.device,
 ) -> pd.DataFrame:
     """Return the best non-sites of one genome's training part."""
-    name, bundle = genome.name, scanner.bundle
+    name = genome.name
     split = read_splits({name: arguments.split[name]})[name]
     architecture = bundle.architecture
     layout = make_layout(
@@ -131,6 +135,12 @@ def harvest_genome(
     )
     near = near_sites(layout, genome, sites, *known, settings.min_distance)
     found = Harvest(layout, labels, near, bundle.classes, settings)
+    own, _ = bundle_for_genome(bundle, genome, layout, arguments.laboratory.get(name, ""))
+    # Which places score best does not need float32, so that the plan may choose the precision.
+    plan, reasons = plan_scan(own, device, arguments.memory_gb)
+    for line in reasons:
+        logger.info(line)
+    scanner = Scanner(own, plan, device)
     chunks = scanner.list_chunks(layout, genome)
     for first_bin, codes in scanner.scan(genome, chunks, range(len(chunks))):
         found.add(first_bin, codes)

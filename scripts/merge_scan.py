@@ -315,6 +315,7 @@ def summarize(
         "shards": len(shards),
         "strand_agreement": add_agreements(shard.get("strand_agreement", {}) for shard in shards),
         "seconds": round(sum(float(shard.get("seconds", 0)) for shard in shards), 3),
+        **{key: shards[0][key] for key in ("domain_statistics",) if key in shards[0]},
     }
 
 

@@ -28,12 +28,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from genomesieve.adaptation import bundle_for_genome
 from genomesieve.bundle import Bundle, load_bundle
 from genomesieve.chunks import Chunks, shard_of_rows
 from genomesieve.command_line import (
     add_code_argument,
     add_device_arguments,
     add_scan_arguments,
+    add_signal_argument,
     make_parser,
     run_script,
 )
@@ -54,6 +56,7 @@ from genomesieve.promises import operating_threshold
 from genomesieve.reduction import Reduced, reduce_scores
 from genomesieve.scanner import Scanner, cut_rows
 from genomesieve.shard_output import join_parts, write_reduced
+from genomesieve.signals import with_signals
 from genomesieve.splitting import read_split
 from genomesieve.strand_agreement import measure_agreement, sample_rows
 
@@ -64,7 +67,8 @@ logger = logging.getLogger(__name__)
 class ScanTask:
     """What is scanned with what.
 
-    `floors` has shape (classes,), dtype uint16; `wanted` are the numbers of the shard's rows.
+    `floors` has shape (classes,), dtype uint16; `wanted` are the numbers of the shard's rows;
+    `statistics` says where those of norm `domain` come from.
     """
 
     bundle: Bundle
@@ -74,6 +78,7 @@ class ScanTask:
     layout: ScanLayout
     chunks: Chunks
     wanted: range
+    statistics: str = ""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -90,6 +95,10 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = make_parser(__doc__)
     add_scan_arguments(parser)
     add_code_argument(parser)
+    add_signal_argument(parser, of_genomes=False)
+    parser.add_argument(
+        "--laboratory", default="", help="where the genome's data comes from (batch), if known"
+    )
     parser.add_argument("--shard", type=int, default=1, help="which shard, counted from 1")
     parser.add_argument("--shards", type=int, default=1, help="into how many the scan is cut")
     parser.add_argument(
@@ -134,10 +143,12 @@ def open_task(arguments: argparse.Namespace) -> ScanTask:
     floors = calibrated_floors(bundle, arguments.model)
     plan = ScanPlan(**bundle.scan_plan)
     genome = EncodedGenome.open(arguments.genome_folder, arguments.genome_folder.name)
+    genome = with_signals(genome, arguments.signal, bundle.signals)
     layout = scanned_layout(arguments, genome, bundle)
+    bundle, statistics = bundle_for_genome(bundle, genome, layout, arguments.laboratory)
     chunks = cut_rows(bundle, plan, layout, genome)
     wanted = shard_of_rows(len(chunks), arguments.shard, arguments.shards)
-    return ScanTask(bundle, plan, floors, genome, layout, chunks, wanted)
+    return ScanTask(bundle, plan, floors, genome, layout, chunks, wanted, statistics)
 
 
 def scan_rows(
@@ -235,7 +246,8 @@ def describe(
 ) -> dict:
     """Return summary.json."""
     first, end = task.bins(task.wanted)
-    return {
+    norm = {"domain_statistics": task.statistics} if task.statistics else {}
+    return norm | {
         "genome": task.genome.name,
         "model": task.bundle.name,
         "shard": arguments.shard,

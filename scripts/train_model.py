@@ -1,9 +1,12 @@
 """Train a network on sampled windows and write it, uncalibrated, as a model folder.
 
 In: windows (augmented), and for every training genome its encoded folder, sites, intervals and
-split. Out: model.safetensors, model.json (probabilities stay uncalibrated until calibrate_model has
-run) and history.tsv in --output-dir. The weights kept are those with the best average precision on
-the validation part, measured at the genome's own rate of sites.
+split, and the values of tracks that are learned beside the classes. Out: model.safetensors,
+model.json (probabilities stay uncalibrated until calibrate_model has run) and history.tsv in
+--output-dir. The weights kept are those with the best average precision on the validation part,
+measured at the genome's own rate of sites.
+
+Mini-batches take equally many windows from every laboratory (--laboratory), where some are named.
 
 An unfinished run leaves its state in --checkpoint; the same command takes it up again.
 
@@ -23,22 +26,30 @@ from pathlib import Path
 
 import torch
 
+from genomesieve.alphabet import DNA
 from genomesieve.architecture import (
     NETWORKS,
     REVERSE_COMPLEMENTS,
     Architecture,
     resolve_network,
 )
+from genomesieve.auxiliary import measure_spread, prior_loss
+from genomesieve.auxiliary_settings import AuxiliaryTask, resolve_auxiliary
 from genomesieve.batches import WindowSource
 from genomesieve.bundle import Bundle, save_bundle
 from genomesieve.command_line import (
+    NamedPaths,
     add_class_arguments,
     add_device_arguments,
     add_genome_arguments,
+    add_laboratory_argument,
+    add_signal_argument,
     check_genome_arguments,
+    comma_list,
     json_value,
     make_parser,
     run_script,
+    signals_of,
 )
 from genomesieve.description import describe_network, table_of
 from genomesieve.devices import choose_device
@@ -52,7 +63,12 @@ from genomesieve.labelled_genome import (
     read_splits,
     shared_strandedness,
 )
+from genomesieve.motif_filters import set_motif_filters
+from genomesieve.motifs import Motif, find_motifs, read_jaspar
 from genomesieve.networks import build_network, set_prior
+from genomesieve.signal_scaling import set_signal_scale, training_moments
+from genomesieve.signals import open_signal
+from genomesieve.track_targets import TrackTargets
 from genomesieve.training import Trainer, TrainingSettings
 from genomesieve.training_rounds import TrainingRound
 
@@ -68,6 +84,14 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--windows", type=Path, required=True, help="windows table from augment_windows (parquet)"
     )
     add_genome_arguments(parser)
+    add_signal_argument(parser, of_genomes=True)
+    parser.add_argument(
+        "--signals",
+        type=comma_list,
+        default=(),
+        help="channels that the network sees beside the sequence, in this order, commas between",
+    )
+    add_laboratory_argument(parser)
     add_class_arguments(parser)
     parser.add_argument(
         "--model",
@@ -81,6 +105,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default={},
         help='JSON or its file, such as {"steps": 1000, "batch": 16, "learning_rate": 0.002}',
     )
+    add_auxiliary_arguments(parser)
     parser.add_argument(
         "--reverse-complement",
         choices=REVERSE_COMPLEMENTS,
@@ -100,6 +125,17 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="model folder of the same architecture whose weights training goes on from; they are "
         "kept unless a validation is better (default: fresh weights)",
     )
+    parser.add_argument(
+        "--stem-motifs",
+        type=Path,
+        help="motif file (JASPAR) whose motifs the first filters start as",
+    )
+    parser.add_argument(
+        "--stem-matrices",
+        type=json_value,
+        default=[],
+        help="JSON list of identifiers or names in it (default: the classes' own names)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and order of windows")
     add_device_arguments(parser)
     parser.add_argument(
@@ -107,6 +143,24 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of the model")
     return parser.parse_args(argv)
+
+
+def add_auxiliary_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what is learned beside the classes."""
+    parser.add_argument(
+        "--auxiliary",
+        type=json_value,
+        default={},
+        help="JSON or its file: what is learned beside the classes, such as "
+        '{"gc": {"property": "gc", "weight": 0.1}}',
+    )
+    parser.add_argument(
+        "--auxiliary-track",
+        action=NamedPaths,
+        default={},
+        metavar="GENOME:TRACK=PATH",
+        help="values from encode_signal of a track that is learned; repeat",
+    )
 
 
 def parse_description(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -139,6 +193,9 @@ def train(arguments: argparse.Namespace) -> None:
     settings = TrainingSettings.from_mapping(arguments.training)
     stranded = shared_strandedness(arguments.classes)
     names = list(arguments.classes)
+    laboratories = sorted(set(arguments.laboratory.values()))
+    numbers = {name: laboratories.index(lab) for name, lab in arguments.laboratory.items()}
+    check_laboratories(arguments, architecture)
     genomes = open_labelled_genomes(
         arguments.genome,
         arguments.sites,
@@ -146,15 +203,34 @@ def train(arguments: argparse.Namespace) -> None:
         names,
         stranded,
         arguments.ignore_margin,
+        {name: signals_of(name, arguments.signal) for name in arguments.genome},
+        arguments.signals,
     )
-    resident = resident_genomes(genomes, device)
-    sources = read_sources(arguments.windows, genomes, architecture, settings, resident)
-    prevalence = part_prevalence(genomes, read_splits(arguments.split), architecture.resolution)
+    resident = None if arguments.signals else resident_genomes(genomes, device)
+    tasks = resolve_auxiliary(arguments.auxiliary, architecture)
+    tracks = open_tracks(arguments.auxiliary_track, tasks, genomes, architecture)
+    sources = read_sources(
+        arguments.windows, genomes, architecture, settings, resident, numbers, tracks
+    )
+    splits = read_splits(arguments.split)
+    prevalence = part_prevalence(genomes, splits, architecture.resolution)
+    unit = prior_loss(prevalence, arguments.labels)
+    auxiliary = measure_spread(tasks, architecture, sources["train"], unit) if tasks else None
     torch.manual_seed(arguments.seed)
     network = build_network(
-        architecture, len(names), arguments.labels, arguments.reverse_complement
+        architecture,
+        len(names),
+        arguments.labels,
+        arguments.reverse_complement,
+        signals=len(arguments.signals),
+        laboratories=max(1, len(laboratories)),
     )
+    if arguments.signals:
+        moments = training_moments((one.genome for one in genomes.values()), splits)
+        set_signal_scale(network, *moments)
     set_prior(network, prevalence, arguments.labels, 1 - settings.logit_adjustment)
+    motifs = start_motifs(arguments, names)
+    filters = set_motif_filters(network, motifs)
     bundle = Bundle(
         name=architecture.settings.preset,
         network=network,
@@ -163,14 +239,20 @@ def train(arguments: argparse.Namespace) -> None:
         stranded=stranded,
         labels=arguments.labels,
         reverse_complement=arguments.reverse_complement,
+        signals=list(arguments.signals),
+        laboratories=laboratories,
         training={
             **vars(settings),
             **describe_run(arguments, device, sources["train"]),
             "genomes": sorted(genomes),
             "prevalence": dict(zip(names, prevalence.tolist())),
+            "stem_motifs": [motif.identifier for motif in motifs],
+            "auxiliary": {} if auxiliary is None else auxiliary.describe(),
         },
     )
     log_start(bundle, sources["train"])
+    if motifs:
+        logger.info("%d first filters start as %d motifs", filters, len(motifs))
     further = None
     if arguments.start_from is not None:
         further = TrainingRound(arguments.start_from, bundle, sources["valid"], device)
@@ -186,11 +268,31 @@ def train(arguments: argparse.Namespace) -> None:
         prevalence,
         arguments.checkpoint,
         fingerprint(arguments),
+        auxiliary,
     )
     bundle.history = trainer.fit()
     if further is not None:
         further.finish(bundle.history)
     save_bundle(arguments.output_dir, bundle)
+
+
+def start_motifs(arguments: argparse.Namespace, classes: list[str]) -> list[Motif]:
+    """Return the motifs that the first filters start as; none without a motif file."""
+    if arguments.stem_motifs is None:
+        return []
+    known = read_jaspar(arguments.stem_motifs, DNA)
+    wanted = arguments.stem_matrices or classes
+    return [one for item in wanted for one in find_motifs(known, item, str(arguments.stem_motifs))]
+
+
+def check_laboratories(arguments: argparse.Namespace, architecture: Architecture) -> None:
+    """Raise InputError for a laboratory of no genome, or where one is needed and missing."""
+    for name in arguments.laboratory:
+        if name not in arguments.genome:
+            raise InputError(f"--laboratory names genome {name}; expected one that --genome names")
+    for name in arguments.genome:
+        if architecture.settings.norm == "domain" and name not in arguments.laboratory:
+            raise InputError(f"model.norm is domain; expected --laboratory for genome {name}")
 
 
 def resident_genomes(
@@ -222,16 +324,52 @@ def read_sources(
     architecture: Architecture,
     settings: TrainingSettings,
     resident: dict[str, torch.Tensor] | None,
+    laboratories: dict[str, int],
+    tracks: TrackTargets | None,
 ) -> dict[str, WindowSource]:
-    """Read the windows table as one source of batches for `train` and one for `valid`."""
+    """Read the windows table as one source of batches for `train` and one for `valid`.
+
+    Tracks are learned, and so not needed for validation.
+    """
     windows = read_table(path, "windows", WINDOW_COLUMNS)
+    how = {"resident": resident, "laboratories": laboratories}
     sources = {
-        part: WindowSource(rows, genomes, architecture, settings.weight_cap, resident=resident)
+        part: WindowSource(
+            rows,
+            genomes,
+            architecture,
+            settings.weight_cap,
+            tracks=tracks if part == "train" else None,
+            **how,
+        )
         for part, rows in windows.groupby("part")
     }
     if set(sources) != {"train", "valid"}:
         raise InputError(f"{path} has parts {sorted(sources)}; expected train, valid")
     return sources
+
+
+def open_tracks(
+    paths: dict[str, Path],
+    tasks: list[AuxiliaryTask],
+    genomes: dict[str, LabelledGenome],
+    architecture: Architecture,
+) -> TrackTargets | None:
+    """Map the tracks that are learned beside the classes, named GENOME:TRACK, if there are any."""
+    learned = [task for task in tasks if task.track]
+    expected = {f"{genome}:{task.track}" for genome in genomes for task in learned}
+    if set(paths) != expected:
+        raise InputError(
+            f"--auxiliary-track names {', '.join(sorted(paths)) or 'none'}; expected "
+            f"{', '.join(sorted(expected)) or 'none'}, as in --auxiliary"
+        )
+    if not learned:
+        return None
+    values = {
+        name: [open_signal(paths[f"{name}:{t.track}"], t.track, one.genome) for t in learned]
+        for name, one in genomes.items()
+    }
+    return TrackTargets(values, [task.flank for task in learned], architecture.resolution)
 
 
 def describe_run(arguments: argparse.Namespace, device: torch.device, source: WindowSource) -> dict:
@@ -277,13 +415,20 @@ def fingerprint(arguments: argparse.Namespace) -> str:
     inputs = [arguments.windows, *arguments.sites.values(), *arguments.intervals.values()]
     if arguments.start_from is not None:
         inputs.append(arguments.start_from / "model.safetensors")
+    inputs += [arguments.stem_motifs] if arguments.stem_motifs else []
+    inputs += arguments.auxiliary_track.values()
     content = {
         "inputs": [file_digest(path) for path in inputs],
         "contigs": [file_digest(folder / "contigs.tsv") for folder in arguments.genome.values()],
         "model": arguments.model,
         "training": arguments.training,
+        "auxiliary": arguments.auxiliary,
         "classes": arguments.classes,
+        "stem_matrices": arguments.stem_matrices,
         "labels": [arguments.labels, arguments.reverse_complement, arguments.ignore_margin],
+        "signals": [(name, file_digest(path)) for name, path in arguments.signal.items()],
+        "channels": arguments.signals,
+        "laboratories": arguments.laboratory,
         "run": [arguments.seed, arguments.device, arguments.threads, torch.__version__],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

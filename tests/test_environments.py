@@ -166,6 +166,9 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path):
     run("encode_genome.py", "--genome", "toy", "--fasta", "toy.fa", "--codes", "toy/codes.npy",
         "--contigs", "toy/contigs.tsv", "--softmask", "toy/softmask.parquet",
         "--summary", "toy/summary.json")  # fmt: skip
+    run("encode_signal.py", "--genome", "toy", "--genome-folder", "toy", "--track", "known",
+        "--file", "sites.bed", "--values", "toy/known.npy",
+        "--summary", "toy/known.json")  # fmt: skip
     run("extract_sites.py", "--genome", "toy", "--genome-folder", "toy", *labels,
         "--tracks", json.dumps([track]), "--sites", "s.parquet", "--intervals", "i.parquet",
         "--summary", "s.json")  # fmt: skip

@@ -102,7 +102,7 @@ def test_metrics_equal_scikit_learn_on_the_same_scores(scan, metrics, model, ind
 
 def test_every_metric_is_there_for_every_model_and_class(metrics):
     assert list(metrics.columns) == [
-        "genome", "model", "class", "universe", "unit", "metric", "value", "low", "high"
+        "genome", "model", "class", "universe", "unit", "metric", "value", "low", "high", "batch"
     ]  # fmt: skip
     wanted = {
         "prevalence", "average_precision", "auroc", "precision_at_recall_0.1",

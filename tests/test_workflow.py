@@ -125,7 +125,8 @@ def test_fly_run_writes_the_fixed_names(fly):
 def test_fly_network_finds_sites(fly):
     metrics = pd.read_csv(fly / "results/splice/evaluation/dsim/metrics.tsv", sep="\t")
     assert list(metrics.columns) == [
-        *("genome", "model", "class", "universe", "unit", "metric", "value", "low", "high")
+        *("genome", "model", "class", "universe", "unit", "metric", "value", "low", "high"),
+        "batch",
     ]
     mine = metrics[(metrics["universe"] == "screen") & (metrics["class"] == "donor")]
     values = mine.set_index(["model", "metric"])["value"]
@@ -320,10 +321,68 @@ def test_commands_of_the_demo_are_understood(repository, tmp_path):
     plan = snakemake(repository, tmp_path, "--dry-run", "--printshellcmds")
     scripts = {path.stem for path in (repository / "scripts").glob("*.py")}
     assert assert_commands_are_understood(plan) == scripts - {
-        *("summarise_run", "import_model", "combine_seeds", "harvest_negatives")
+        *("summarise_run", "import_model", "combine_seeds", "harvest_negatives", "encode_signal")
     }
     jobs = planned_jobs(plan)
     assert (jobs["unpack_file"], jobs["encode_genome"], jobs["evaluate_scan"]) == (5, 3, 2)
+
+
+def test_commands_of_several_laboratories_are_understood(repository, tmp_path):
+    """Two laboratories to learn from, one left out, one unknown: a row of the same FASTA each."""
+    shutil.copytree(repository / "tests" / "workflow" / "fly", tmp_path / "config")
+    sheet = tmp_path / "config" / "genomes.tsv"
+    head, first, *_ = sheet.read_text().splitlines()
+    names = ("paris", "oslo", "rome", "lima")
+    rows = [first.replace("dmel\t", f"{name}\t") for name in names]
+    sheet.write_text("\n".join([head, *rows]) + "\n")
+    tracks = ["track\tgenome\tfile\trole\tbatch"]
+    for name in names:
+        (tmp_path / f"{name}.bw").touch()
+        tracks.append(f"atac\t{name}\t{name}.bw\tsignal\t{name.title()}")
+    (tmp_path / "config" / "tracks.tsv").write_text("\n".join(tracks) + "\n")
+    path = tmp_path / "config" / "config.yaml"
+    config = yaml.safe_load(path.read_text()) | {"tracks": "config/tracks.tsv"}
+    screen = config["screens"]["splice"]
+    parts = screen["split"]["dmel"]
+    screen |= {"train_genomes": list(names[:3]), "scan_genomes": list(names), "signals": ["atac"]}
+    screen |= {"leave_out": ["Rome"], "split": dict.fromkeys(names[:3], parts)}
+    screen["model"]["norm"] = "domain"
+    path.write_text(yaml.safe_dump(config))
+    recipe = ("--configfile", str(path), "--dry-run", "--printshellcmds")
+    plan = snakemake(repository, tmp_path, *recipe)
+    assert "encode_signal" in assert_commands_are_understood(plan)
+    jobs = planned_jobs(plan)
+    assert (jobs["encode_signal"], jobs["train_model"], jobs["evaluate_scan"]) == (4, 1, 4)
+    commands = {}
+    for line in re.findall(r"^Shell command: (python .*)$", plan.stdout, re.MULTILINE):
+        words = shlex.split(line)
+        commands.setdefault(Path(words[1]).stem, []).append(words)
+    (train,) = commands["train_model"]
+    values = "results/genomes/{0}/signals/atac.npy".format
+    assert option_values(train, "--genome") == [
+        "paris=results/genomes/paris", "oslo=results/genomes/oslo"
+    ]  # fmt: skip
+    assert option_values(train, "--laboratory") == ["paris=Paris", "oslo=Oslo"]
+    assert option_values(train, "--signal") == [
+        f"paris:atac={values('paris')}", f"oslo:atac={values('oslo')}"
+    ]  # fmt: skip
+    assert option_values(train, "--signals") == ["atac"]
+    # The laboratory that is left out is split as the others are, and its test part is scanned.
+    scans = [words for words in commands["scan_genome"] if "results/splice/model" in words]
+    parts = {option_values(w, "--laboratory")[0]: option_values(w, "--parts")[0] for w in scans}
+    assert parts == {"Paris": "test", "Oslo": "test", "Rome": "test", "Lima": "screen"}
+    assert {option_values(w, "--signal")[0] for w in scans} == {
+        f"atac={values(name)}" for name in names
+    }
+    baselines = [words for words in commands["scan_genome"] if words not in scans]
+    assert baselines and not any(option_values(words, "--signal") for words in baselines)
+    batches = {option_values(words, "--batch")[0] for words in commands["evaluate_scan"]}
+    assert batches == {"Paris", "Oslo", "Rome", "Lima"}
+
+
+def option_values(words: list[str], name: str) -> list[str]:
+    """Return what follows an option each time that it is given."""
+    return [value for key, value in zip(words, words[1:]) if key == name]
 
 
 def write_binding(repository: Path, folder: Path, fasta: Path, peaks: Path) -> None:
@@ -348,6 +407,30 @@ def test_commands_of_the_binding_recipe_are_understood(repository, tmp_path):
     scripts = assert_commands_are_understood(plan)
     assert {"extract_sites", "train_model", "merge_scan", "render_report"} <= scripts
     assert planned_jobs(plan)["merge_scan_binding_labelled"] == 2
+
+
+def test_tracks_that_are_learned_are_encoded_for_training_alone(repository, tmp_path):
+    (tmp_path / "open.bw").touch()
+    for name in ("yeast.fa", "peaks.bed"):
+        (tmp_path / name).touch()
+    write_binding(repository, tmp_path, tmp_path / "yeast.fa", tmp_path / "peaks.bed")
+    sheet = tmp_path / "config/recipes/binding.tracks.tsv"
+    columns = sheet.read_text().splitlines()[0].split("\t")
+    row = {"track": "openness", "genome": "yeast", "file": "open.bw", "role": "auxiliary"}
+    sheet.write_text(sheet.read_text() + "\t".join(row.get(name, "") for name in columns) + "\n")
+    path = tmp_path / "config/recipes/binding.yaml"
+    config = yaml.safe_load(path.read_text())
+    config["screens"]["binding"]["auxiliary"] = {"open": {"track": "openness"}}
+    path.write_text(yaml.safe_dump(config))
+    plan = snakemake(
+        repository, tmp_path, "--configfile", str(path), "--dry-run", "--printshellcmds"
+    )
+    assert "encode_signal" in assert_commands_are_understood(plan)
+    assert planned_jobs(plan)["encode_signal"] == 1
+    commands = re.findall(r"^Shell command: (python .*)$", plan.stdout, re.MULTILINE)
+    named = "--auxiliary-track yeast:openness=results/genomes/yeast/signals/openness.npy"
+    (user,) = (Path(shlex.split(line)[1]).stem for line in commands if named in line)
+    assert user == "train_model"
 
 
 def test_a_network_of_ones_own_is_imported_and_not_trained(repository, tmp_path):

@@ -6,7 +6,7 @@ drawn from sorted site positions, so that neither is ever stored dense.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,9 +23,12 @@ from genomesieve.gathering import (
     resident_codes,
     reverse_complement_rows,
     strand_one_hot,
+    with_channels,
 )
 from genomesieve.genome import gather_codes
 from genomesieve.labelled_genome import LabelledGenome
+from genomesieve.signals import gather_signal
+from genomesieve.track_targets import TrackTargets
 
 
 @dataclass(frozen=True)
@@ -34,27 +37,36 @@ class Batch:
 
     Parameters
     ----------
-    x : torch.Tensor, shape=(N, letters, L), float32
-        One-hot sequence, context included; unknown bases are zero columns.
+    x : torch.Tensor, shape=(N, letters + signals, L), float32
+        One-hot sequence, context included, then signals; unknown bases are zero columns.
     sites : torch.Tensor, shape=(N, classes, bins), bool
         Whether the bin holds a site's base.
     weights : torch.Tensor, shape=(N, classes, bins), float32
         Weight of the bin in the loss, 0 where it is ignored.
+    laboratories : torch.Tensor or None, shape=(N,), int64
+        Number of each window's laboratory, -1 for none; None where no genome has one.
+    tracks : torch.Tensor or None, shape=(N, tracks, bins), float32
+        Values of the tracks that are learned beside the classes.
     """
 
     x: Tensor
     sites: Tensor
     weights: Tensor
+    laboratories: Tensor | None = None
+    tracks: Tensor | None = None
 
     def rows(self, chosen: slice) -> Batch:
         """Return some of the windows, without a copy."""
-        return Batch(self.x[chosen], self.sites[chosen], self.weights[chosen])
+        return self._each(lambda item: item[chosen])
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
-        return Batch(
-            *(item.to(device, non_blocking=True) for item in (self.x, self.sites, self.weights))
-        )
+        return self._each(lambda item: item.to(device, non_blocking=True))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """Return the batch with all its tensors changed."""
+        items = vars(self).values()
+        return Batch(*(None if item is None else change(item) for item in items))
 
 
 class WindowSource:
@@ -72,7 +84,12 @@ class WindowSource:
         Where batches are made; the codes of all genomes are copied there (1 byte a base). None
         gathers on the host from the mapped genomes.
     resident : dict of str to torch.Tensor, or None
-        The codes of every genome where they are on a device already; in place of `device`.
+        The codes of every genome where they are on a device already; in place of `device`. Signals
+        and tracks are gathered on the host.
+    laboratories : mapping of str to int, or None
+        Number of the laboratory that each genome's data comes from, for genomes that name one.
+    tracks : TrackTargets or None
+        Tracks of all genomes that are learned beside the classes.
 
     Raises
     ------
@@ -88,12 +105,14 @@ class WindowSource:
         weight_cap: float = 20.0,
         device: torch.device | None = None,
         resident: dict[str, Tensor] | None = None,
+        laboratories: Mapping[str, int] | None = None,
+        tracks: TrackTargets | None = None,
     ):
         lengths = windows["length"].unique()
         if len(lengths) != 1:
             raise InputError(f"windows have {len(lengths)} different lengths; expected one")
         self.length = int(lengths[0])
-        self.genomes = genomes
+        self.genomes, self._tracks = genomes, tracks
         self.architecture = architecture
         self.bins = self.length // architecture.resolution
         self._minus = windows["strand"].to_numpy(str) == "-"
@@ -114,9 +133,20 @@ class WindowSource:
         if resident is None and device is not None:
             resident = {n: resident_codes(g.genome.codes, device) for n, g in genomes.items()}
         self._resident = None if resident is None else [resident[name] for name in genomes]
+        self._laboratory = None
+        if laboratories:
+            numbers = np.array([laboratories.get(name, -1) for name in genomes], dtype=np.int64)
+            self._laboratory = numbers[self._genome]
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    @property
+    def laboratory_rows(self) -> list[np.ndarray]:
+        """Windows of each laboratory that has some; all together where none is named."""
+        if self._laboratory is None:
+            return [np.arange(len(self))]
+        return [np.flatnonzero(self._laboratory == one) for one in np.unique(self._laboratory)]
 
     def batch(self, rows: np.ndarray) -> Batch:
         """Make the batch of the given windows; minus-strand ones are reverse complements."""
@@ -128,11 +158,13 @@ class WindowSource:
             weights[np.broadcast_to(unknown[:, None], weights.shape)] = 0
         minus = self._minus[rows]
         sites[minus], weights[minus] = sites[minus][..., ::-1], weights[minus][..., ::-1]
+        named = self._laboratory
+        more = None if named is None else torch.from_numpy(named[rows]), self._track_means(rows)
         if self._resident is None:
-            return Batch(x, torch.from_numpy(sites), torch.from_numpy(weights))
+            return Batch(x, torch.from_numpy(sites), torch.from_numpy(weights), *more)
         x, unknown = self._resident_sequence(rows)
         sites, weights = to_device(sites, x.device), to_device(weights, x.device)
-        return Batch(x, sites, weights.masked_fill_(unknown[:, None], 0))
+        return Batch(x, sites, weights.masked_fill_(unknown[:, None], 0), *more)
 
     def _labels(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return where bins (N, classes, bins) hold sites and where intervals hide them."""
@@ -153,6 +185,18 @@ class WindowSource:
                     window, where = labelled.ignored_bins(row, side, *place)
                     ignored[targets[window], row, where] = True
         return sites, ignored
+
+    def _track_means(self, rows: np.ndarray) -> Tensor | None:
+        """Return the means of tracks (N, tracks, bins) in the order of each window's strand."""
+        if self._tracks is None:
+            return None
+        means = np.empty((len(rows), len(self._tracks.flanks), self.bins), dtype=np.float32)
+        for labelled, mine in self._by_genome(rows):
+            place = *self._rows[rows[mine]].T, self.length
+            means[mine] = self._tracks.bin_means(labelled.genome.name, *place)
+        minus = self._minus[rows]
+        means[minus] = means[minus][..., ::-1]
+        return torch.from_numpy(means)
 
     def _by_genome(self, rows: np.ndarray) -> Iterator[tuple[LabelledGenome, np.ndarray]]:
         """Yield each genome with the places in `rows` of its windows."""
@@ -179,7 +223,26 @@ class WindowSource:
         some = np.flatnonzero(core.max(axis=1) == alphabet.unknown)
         shape = len(some), self.bins, self.architecture.resolution
         unknown[some] = (core[some] == alphabet.unknown).reshape(shape).any(-1)
-        return strand_one_hot(codes, self._minus[rows], alphabet), unknown
+        x = strand_one_hot(codes, self._minus[rows], alphabet)
+        return with_channels(x, self._signals(rows, width)), unknown
+
+    def _signals(self, rows: np.ndarray, width: int) -> Tensor | None:
+        """Return the signals of windows on their own strands, (N, signals, width), if any."""
+        channels = len(next(iter(self.genomes.values())).genome.signals)
+        if not channels:
+            return None
+        values = np.empty((len(rows), channels, width), dtype=np.float32)
+        context = self.architecture.context
+        for labelled, mine in self._by_genome(rows):
+            offset, length, start = self._rows[rows[mine]].T
+            for channel, signal in enumerate(labelled.genome.signals):
+                values[mine, channel] = gather_signal(
+                    signal, offset, length, start - context, width
+                )
+        # A signal has no complement: the other strand reads it backwards.
+        minus = self._minus[rows]
+        values[minus] = values[minus][..., ::-1]
+        return torch.from_numpy(values)
 
     def _resident_sequence(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """Do what `_host_sequence` does on the device; bins stand in the order of their strand."""

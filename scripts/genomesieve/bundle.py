@@ -57,6 +57,10 @@ class Bundle:
         One row a logged step.
     code : dict or None
         Of a user's own network: digest of its file and name of its class, to compare with.
+    signals : list of str
+        Channels that the network sees after the letters.
+    laboratories : list of str
+        Laboratories that it was trained on, in the order of their statistics with norm `domain`.
     member_seeds : list of int
         Seeds of the members where the network is an `Ensemble`; empty for a single one.
     """
@@ -73,6 +77,8 @@ class Bundle:
     scan_plan: dict | None = None
     history: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["step", "loss"]))
     code: dict | None = None
+    signals: list[str] = field(default_factory=list)
+    laboratories: list[str] = field(default_factory=list)
     member_seeds: list[int] = field(default_factory=list)
 
     @property
@@ -90,6 +96,8 @@ class Bundle:
             "stranded": [self.stranded] * len(self.classes),
             "labels": self.labels,
             "reverse_complement": self.reverse_complement,
+            "signals": self.signals,
+            "laboratories": self.laboratories,
             "resolution": self.architecture.resolution,
             "context": self.architecture.context,
             "stride": self.architecture.stride,
@@ -159,6 +167,8 @@ def load_bundle(folder: str | os.PathLike, network_code: str | None = None) -> B
         scan_plan=content.get("scan_plan"),
         history=pd.read_csv(history, sep="\t") if history.is_file() else pd.DataFrame(),
         code=content.get("code"),
+        signals=list(content.get("signals", [])),
+        laboratories=list(content.get("laboratories", [])),
         member_seeds=list(content.get("member_seeds") or []),
     )
 
@@ -180,7 +190,14 @@ def _make_network(
             )
         seeds = content.get("member_seeds") or []
         networks = [
-            build_network(architecture, len(classes), labels, reverse_complement)
+            build_network(
+                architecture,
+                len(classes),
+                labels,
+                reverse_complement,
+                signals=len(content.get("signals", [])),
+                laboratories=max(1, len(content.get("laboratories", []))),
+            )
             for _ in seeds or [None]
         ]
         return Ensemble(networks, labels) if seeds else networks[0]

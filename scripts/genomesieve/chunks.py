@@ -158,6 +158,22 @@ def fill_row(
     codes[ranges(target, count)] = genome.codes[ranges(source, count)]
 
 
+def fill_signals(
+    values: np.ndarray, genome: EncodedGenome, chunks: Chunks, row: int, context: int
+) -> None:
+    """Write the signals of a row's pieces, with their context, over zeros.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape=(signals, chunks.length + 2 * context), dtype=float32
+        Zeros everywhere.
+    """
+    source, count, target = piece_bases(chunks, genome.contigs, range(row, row + 1), context)
+    where, to = ranges(source, count), ranges(target, count)
+    for channel, signal in zip(values, genome.signals):
+        channel[to] = signal[where]
+
+
 def piece_bases(
     chunks: Chunks, contigs: pd.DataFrame, rows: range, context: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

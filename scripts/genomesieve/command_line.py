@@ -6,7 +6,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from genomesieve.errors import InputError
@@ -205,6 +205,49 @@ def add_code_argument(parser: argparse.ArgumentParser, required: bool = False) -
         metavar="FILE.py:CLASS",
         help="code of a network of your own, a torch.nn.Module; for models that were imported",
     )
+
+
+def add_signal_argument(parser: argparse.ArgumentParser, of_genomes: bool) -> None:
+    """Add what a network sees beside the sequence: of one genome, or of each of several."""
+    name = "GENOME:CHANNEL" if of_genomes else "CHANNEL"
+    parser.add_argument(
+        "--signal",
+        action=NamedPaths,
+        default={},
+        metavar=f"{name}=PATH",
+        help="values from encode_signal that the network sees beside the sequence; repeat",
+    )
+
+
+def add_laboratory_argument(parser: argparse.ArgumentParser) -> None:
+    """Add where the data of each of several genomes comes from."""
+    parser.add_argument(
+        "--laboratory",
+        action=NamedTexts,
+        default={},
+        metavar="GENOME=NAME",
+        help="laboratory (batch) that a genome's data comes from; repeat",
+    )
+
+
+def signals_of(genome: str, signals: Mapping[str, Path]) -> dict[str, Path]:
+    """Return the signals of one genome, by channel, of those named GENOME:CHANNEL."""
+    pairs = {tuple(name.split(":", 1)): path for name, path in signals.items() if ":" in name}
+    if len(pairs) < len(signals):
+        raise InputError(f"--signal names {', '.join(signals)}; expected GENOME:CHANNEL=PATH")
+    return {channel: path for (name, channel), path in pairs.items() if name == genome}
+
+
+class NamedTexts(argparse.Action):
+    """Collect a repeated NAME=TEXT option into {name: text}; no name may come twice."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        """Add one pair to the option's dictionary."""
+        name, separator, text = values.partition("=")
+        known = getattr(namespace, self.dest) or {}
+        if not (name and separator and text) or name in known:
+            parser.error(f"argument {option_string}: {values!r}; expected NAME=TEXT, a name once")
+        setattr(namespace, self.dest, known | {name: text})
 
 
 def add_scan_arguments(parser: argparse.ArgumentParser) -> None:

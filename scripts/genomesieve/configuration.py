@@ -11,12 +11,13 @@ import csv
 import difflib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
 
 from genomesieve.architecture import Architecture, resolve_network
+from genomesieve.auxiliary_settings import resolve_auxiliary
 from genomesieve.custom_settings import CustomSettings, check_sources, output_order
 from genomesieve.errors import InputError
 from genomesieve.files import existing_file
@@ -24,6 +25,8 @@ from genomesieve.settings import bigwig_classes
 from genomesieve.training_plan import TrainingPlan
 
 COLUMN_CLASS = "column:"
+NUMBER_ROLES = ("signal", "auxiliary")
+"""Roles of tracks that are read as one number a base, not as sites or intervals."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Genome:
         Parts that are used (`contig` or `contig:start-end`, 0-based half-open); none means all.
     shards : int
         Jobs that a scan of it is cut into.
+    batch : str
+        Laboratory or assay that its tracks come from; empty where none is named.
     """
 
     name: str
@@ -47,6 +52,7 @@ class Genome:
     regions: tuple[str, ...]
     alias: str
     shards: int
+    batch: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,12 +65,18 @@ class Screen:
     settings : dict
         The screen's part of the configuration, completed with defaults.
     train_genomes, scan_genomes : tuple of str
+        Genomes to learn from are without those of the batches that are left out.
     labelled_genomes : tuple of str
         Those of both with known sites, in order, without repetition.
     tracks : dict
         Rows of the sheet of tracks that this screen uses, by genome.
     architecture : Architecture
         The network's geometry.
+    left_out : tuple of str
+        Genomes of the batches that are left out: split like those to learn from, scanned, and
+        learned from in no part.
+    batches : dict of str to str
+        Batch of each genome that has one.
     """
 
     name: str
@@ -74,6 +86,8 @@ class Screen:
     labelled_genomes: tuple[str, ...]
     tracks: dict[str, list[dict]]
     architecture: Architecture
+    left_out: tuple[str, ...] = ()
+    batches: dict[str, str] = field(default_factory=dict)
 
     @property
     def baselines(self) -> tuple[str, ...]:
@@ -102,9 +116,26 @@ class Screen:
         return self.architecture.settings.network if self.imported else ""
 
     @property
+    def auxiliary_tracks(self) -> tuple[str, ...]:
+        """Tracks that the network learns beside its classes."""
+        tasks = self.settings["auxiliary"].values()
+        return tuple(dict.fromkeys(task["track"] for task in tasks if task.get("track")))
+
+    @property
     def used_genomes(self) -> tuple[str, ...]:
         """Genomes that are trained on or scanned, in order, without repetition."""
-        return tuple(dict.fromkeys([*self.train_genomes, *self.scan_genomes]))
+        return tuple(dict.fromkeys([*self.split_genomes, *self.scan_genomes]))
+
+    @property
+    def split_genomes(self) -> tuple[str, ...]:
+        """Genomes that are split into parts: those to learn from, and those left out."""
+        chosen = {*self.train_genomes, *self.left_out}
+        return tuple(name for name in self.settings["train_genomes"] if name in chosen)
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """Channels that the network sees beside the sequence, in its order."""
+        return tuple(self.settings["signals"])
 
     @property
     def evaluated_genomes(self) -> tuple[str, ...]:
@@ -129,7 +160,7 @@ class Screen:
 
     def scan_parts(self, genome: str) -> list[str]:
         """Return the parts of a genome's split that are scanned."""
-        return self.settings["scan_parts"] if genome in self.train_genomes else ["screen"]
+        return self.settings["scan_parts"] if genome in self.split_genomes else ["screen"]
 
 
 @dataclass(frozen=True)
@@ -166,11 +197,14 @@ class Plan:
         Screen by name.
     settings : dict
         The configuration, completed with defaults.
+    signals : dict
+        Rows of the sheet of tracks that are read as numbers, by genome and track.
     """
 
     genomes: dict[str, Genome]
     screens: dict[str, Screen]
     settings: dict
+    signals: dict[str, dict[str, dict]] = field(default_factory=dict)
 
     @property
     def packages(self) -> dict[str, dict]:
@@ -216,10 +250,11 @@ def resolve_plan(
     genomes = {row["genome"]: _genome(row, settings["shards"]) for row in rows}
     tracks = read_sheet(settings["tracks"], track_schema, "track") if settings["tracks"] else []
     _check_tracks(tracks, genomes, settings)
+    genomes = {name: replace(one, batch=_batch_of(name, tracks)) for name, one in genomes.items()}
     screens = {
         name: _screen(name, screen, genomes, tracks) for name, screen in settings["screens"].items()
     }
-    return Plan(genomes, screens, settings)
+    return Plan(genomes, screens, settings, _number_tracks(tracks))
 
 
 def complete(document: Mapping, schema: dict, source: str) -> dict:
@@ -360,6 +395,46 @@ def _check_tracks(tracks: list[dict], genomes: Mapping, settings: dict) -> None:
             )
         if row["role"] == "site" and not name:
             raise InputError(f"{where} has role site and no class; expected a class or column:4")
+        _check_format(row, where)
+
+
+def _check_format(row: dict, where: str) -> None:
+    """Raise InputError where the role of a track and its format or class do not fit."""
+    numbers = row["role"] in NUMBER_ROLES
+    if numbers and row["format"] in ("gtf", "gff3"):
+        raise InputError(
+            f"{where} has role {row['role']} and format {row['format']}; expected bigwig, bed, "
+            "narrowPeak or broadPeak"
+        )
+    if not numbers and row["format"] == "bigwig":
+        raise InputError(
+            f"{where} has role {row['role']} and format bigwig; expected role "
+            f"{' or '.join(NUMBER_ROLES)}, or intervals"
+        )
+    if row["role"] == "signal" and row["class"]:
+        raise InputError(f"{where} has role signal and class {row['class']!r}; expected no class")
+
+
+def _batch_of(genome: str, tracks: list[dict]) -> str:
+    """Return the batch that the tracks of a genome name; they must not name several."""
+    named = {row["batch"]: row["track"] for row in tracks if row["genome"] == genome}
+    named.pop("", None)
+    if len(named) > 1:
+        listed = ", ".join(f"{track} of {batch}" for batch, track in named.items())
+        raise InputError(
+            f"genome {genome} has tracks of {len(named)} batches ({listed}); expected one: give "
+            "each laboratory a row of its own in the sheet of genomes, with the same FASTA"
+        )
+    return next(iter(named), "")
+
+
+def _number_tracks(tracks: list[dict]) -> dict[str, dict[str, dict]]:
+    """Return the tracks that are read as numbers, by genome and track."""
+    found: dict[str, dict[str, dict]] = {}
+    for row in tracks:
+        if row["role"] in NUMBER_ROLES:
+            found.setdefault(row["genome"], {})[row["track"]] = row
+    return found
 
 
 def _screen(name: str, settings: dict, genomes: Mapping[str, Genome], tracks: list[dict]) -> Screen:
@@ -377,6 +452,7 @@ def _screen(name: str, settings: dict, genomes: Mapping[str, Genome], tracks: li
         _check_custom(architecture, settings)
     except InputError as error:
         raise InputError(f"{where}.{error}") from None
+    left_out = settings["leave_out"]
     chosen = {genome: _tracks_of(genome, settings, tracks) for genome in used}
     labelled = tuple(
         genome for genome in used if _has_sites(genomes[genome], chosen[genome], settings)
@@ -384,17 +460,105 @@ def _screen(name: str, settings: dict, genomes: Mapping[str, Genome], tracks: li
     screen = Screen(
         name,
         settings,
-        tuple(settings["train_genomes"]),
+        tuple(name for name in settings["train_genomes"] if genomes[name].batch not in left_out),
         tuple(settings["scan_genomes"]),
         labelled,
         chosen,
         architecture,
+        tuple(name for name in settings["train_genomes"] if genomes[name].batch in left_out),
+        {name: genomes[name].batch for name in used if genomes[name].batch},
     )
+    _check_batches(screen, where)
     _check_classes(screen, where)
     _check_sources(screen, genomes, where)
     _check_model(screen, where)
     _check_split(screen, where)
+    _check_same_splits(screen, genomes, where)
+    _check_signals(screen, tracks, where)
+    _check_auxiliary(screen, tracks, where)
     return screen
+
+
+def _check_batches(screen: Screen, where: str) -> None:
+    """Raise InputError where batches do not fit what is left out or normalised by them."""
+    found = [screen.batches[name] for name in screen.left_out]
+    for batch in screen.settings["leave_out"]:
+        if batch not in found:
+            raise InputError(
+                f"{where}.leave_out names {batch!r}, no batch of a training genome; "
+                f"{_nearest(batch, dict.fromkeys(screen.batches.values()))}"
+            )
+    if not screen.train_genomes:
+        raise InputError(f"{where}.leave_out leaves no genome to learn from; expected one or more")
+    for name in screen.left_out:
+        if name not in screen.scan_genomes:
+            raise InputError(
+                f"{where}.scan_genomes lacks {name}, whose batch {screen.batches[name]} is left "
+                "out; expected it there, to be evaluated"
+            )
+    if getattr(screen.architecture.settings, "norm", "") == "domain":
+        for name in screen.train_genomes:
+            if name not in screen.batches:
+                raise InputError(
+                    f"{where}.model.norm is domain and training genome {name} has no batch; "
+                    "expected one in the sheet of tracks"
+                )
+
+
+def _check_same_splits(screen: Screen, genomes: Mapping[str, Genome], where: str) -> None:
+    """Raise InputError where one FASTA is split in two ways: what one learns, the other tests."""
+    seen: dict[str, str] = {}
+    for name in screen.split_genomes:
+        first = seen.setdefault(genomes[name].fasta, name)
+        same = genomes[name].regions == genomes[first].regions
+        if not same or screen.settings["split"][name] != screen.settings["split"][first]:
+            raise InputError(
+                f"{where}.split: {first} and {name} have the same FASTA; expected the same split "
+                "and the same regions, so that one does not learn what the other is tested on"
+            )
+
+
+def _check_signals(screen: Screen, tracks: list[dict], where: str) -> None:
+    """Raise InputError unless every genome has every channel that the network sees."""
+    known = {(row["genome"], row["track"]) for row in tracks if row["role"] == "signal"}
+    if screen.signals and screen.imported:
+        raise InputError(
+            f"{where}.signals is {list(screen.signals)} and the network is custom; expected none: "
+            "a network of your own sees the sequence alone"
+        )
+    for genome in screen.used_genomes:
+        for name in screen.signals:
+            if (genome, name) not in known:
+                raise InputError(
+                    f"{where}.signals names {name!r}, which genome {genome} lacks; expected a "
+                    "track of role signal with that name for every genome of the screen"
+                )
+
+
+def _check_auxiliary(screen: Screen, tracks: list[dict], where: str) -> None:
+    """Raise InputError unless what is learned beside the classes can be, on every genome."""
+    given = screen.settings["auxiliary"]
+    if given and screen.imported:
+        raise InputError(
+            f"{where}.auxiliary is {given}; expected none: a custom network is not trained"
+        )
+    try:
+        resolve_auxiliary(given, screen.architecture)
+    except InputError as error:
+        raise InputError(f"{where}.{error}") from None
+    for track in screen.auxiliary_tracks:
+        for genome in screen.train_genomes:
+            known = [row["track"] for row in tracks if _is_auxiliary(row, genome)]
+            if track not in known:
+                raise InputError(
+                    f"{where}.auxiliary names track {track!r}, not a track of role auxiliary on "
+                    f"{genome}; {_nearest(track, known)}"
+                )
+
+
+def _is_auxiliary(row: dict, genome: str) -> bool:
+    """Tell whether a row of the sheet of tracks can be learned on a genome."""
+    return row["role"] == "auxiliary" and row["genome"] == genome
 
 
 def _tracks_of(genome: str, settings: dict, tracks: list[dict]) -> list[dict]:
@@ -404,6 +568,7 @@ def _tracks_of(genome: str, settings: dict, tracks: list[dict]) -> list[dict]:
         row
         for row in tracks
         if row["genome"] == genome
+        and row["role"] not in NUMBER_ROLES
         and (not row["class"] or row["class"].startswith(COLUMN_CLASS) or row["class"] in classes)
     ]
 
@@ -449,7 +614,7 @@ def _check_classes(screen: Screen, where: str) -> None:
 
 def _check_sources(screen: Screen, genomes: Mapping[str, Genome], where: str) -> None:
     """Raise InputError where a training genome or a class has no source of sites."""
-    for genome in screen.train_genomes:
+    for genome in screen.split_genomes:
         if genome not in screen.labelled_genomes:
             raise InputError(
                 f"{where}.train_genomes names {genome!r}, which has neither an annotation nor a "
@@ -486,12 +651,12 @@ def _check_model(screen: Screen, where: str) -> None:
 def _check_split(screen: Screen, where: str) -> None:
     """Raise InputError where the split, the scanned parts or the targets do not fit together."""
     split = screen.settings["split"]
-    for genome in screen.train_genomes:
+    for genome in screen.split_genomes:
         if genome not in split:
             raise InputError(f"{where}.split lacks training genome {genome!r}")
     for genome, rule in split.items():
-        if genome not in screen.train_genomes:
-            hint = _nearest(genome, screen.train_genomes)
+        if genome not in screen.split_genomes:
+            hint = _nearest(genome, screen.split_genomes)
             raise InputError(f"{where}.split names {genome!r}, not a training genome; {hint}")
         if ("contigs" in rule) == ("fractions" in rule):
             raise InputError(f"{where}.split.{genome} needs either contigs or fractions")

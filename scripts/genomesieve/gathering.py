@@ -128,3 +128,11 @@ def one_hot(codes: Tensor, alphabet: Alphabet, dtype: torch.dtype = torch.float3
     # Comparing reads one byte a base; a table would need its number as eight.
     letters = torch.arange(alphabet.size, dtype=torch.uint8, device=codes.device)
     return (codes.to(torch.uint8)[..., None] == letters).to(dtype).transpose(1, 2)
+
+
+def with_channels(x: Tensor, signals: Tensor | None) -> Tensor:
+    """Put signals (N, channels, L) after the letters of one-hot (N, letters, L), channels-last."""
+    if signals is None:
+        return x
+    both = torch.cat([x.transpose(1, 2), signals.to(x.dtype).transpose(1, 2)], dim=2)
+    return both.transpose(1, 2)

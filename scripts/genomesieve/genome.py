@@ -30,12 +30,15 @@ class EncodedGenome:
     contigs : pandas.DataFrame
         Columns contig (str), length (int64, bp), offset (int64, of the first base in `codes`).
     alphabet : Alphabet
+    signals : tuple of numpy.ndarray, shape=(total length,), dtype=float16
+        Channels that a network sees beside the sequence, one number a base.
     """
 
     name: str
     codes: np.ndarray
     contigs: pd.DataFrame
     alphabet: Alphabet = DNA
+    signals: tuple[np.ndarray, ...] = ()
 
     @classmethod
     def open(cls, folder: str | os.PathLike, name: str | None = None) -> EncodedGenome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from genomesieve.errors import InputError
 from genomesieve.files import read_table
 from genomesieve.genome import EncodedGenome, check_intervals, contig_rows
+from genomesieve.signals import with_signals
 from genomesieve.splitting import read_split
 
 SITE_COLUMNS = ("contig", "position", "start", "end", "strand", "class")
@@ -219,6 +220,8 @@ def open_labelled_genomes(
     classes: list[str],
     stranded: bool,
     ignore_margin: int,
+    signals: Mapping[str, Mapping[str, Path]] | None = None,
+    channels: Sequence[str] = (),
 ) -> dict[str, LabelledGenome]:
     """Open several genomes with their sites.
 
@@ -230,6 +233,10 @@ def open_labelled_genomes(
     stranded : bool
     ignore_margin : int
         Bases around a site's interval that are left out of the loss.
+    signals : mapping of str to mapping of str to Path, or None
+        What `encode_signal` wrote for each genome, by channel.
+    channels : sequence of str
+        Signals that a network sees, in its order.
 
     Raises
     ------
@@ -238,8 +245,9 @@ def open_labelled_genomes(
     """
     opened = {}
     for name, folder in folders.items():
+        genome = EncodedGenome.open(folder, name)
         opened[name] = LabelledGenome(
-            EncodedGenome.open(folder, name),
+            with_signals(genome, (signals or {}).get(name, {}), channels),
             read_table(sites[name], f"sites of {name}", SITE_COLUMNS),
             read_table(intervals[name], f"intervals of {name}", INTERVAL_COLUMNS),
             classes,

@@ -1,7 +1,8 @@
 """The networks, all behind one contract.
 
 A network maps one-hot sequence, shape (N, letters, L), to logits, shape (N, outputs,
-(L - 2 * context) / resolution). Unknown bases are all-zero columns. Convolutions are valid: a
+(L - 2 * context) / resolution). Unknown bases are all-zero columns; signals are channels after the
+letters. Convolutions are valid: a
 prediction sees exactly its context and nothing padded. With exclusive labels the first output is
 the background, the others are the classes in order; with independent labels outputs are classes.
 """
@@ -25,22 +26,32 @@ from genomesieve.architecture import (
 from genomesieve.baseline_networks import KmerNetwork, PwmNetwork
 from genomesieve.convolutions import Convolution, HeadConvolution
 from genomesieve.custom_settings import CustomSettings
+from genomesieve.domain_norm import domain_norms
 from genomesieve.errors import InputError
 from genomesieve.norms import build_norm
 from genomesieve.pooling import build_pooling
-from genomesieve.symmetry import free_parameter, require_pairs, tie_convolution, tie_output
+from genomesieve.signal_scaling import SignalScaling
+from genomesieve.symmetry import (
+    free_parameter,
+    mirrored_inputs,
+    require_pairs,
+    tie_convolution,
+    tie_output,
+)
 from genomesieve.trunks import build_trunk
 from genomesieve.windows import CutWindows, join_windows
 
 
-def build_stem(settings: NetworkSettings, tied: bool, alphabet: Alphabet) -> nn.Sequential:
+def build_stem(
+    settings: NetworkSettings, tied: bool, alphabet: Alphabet, signals: int = 0
+) -> nn.Sequential:
     """Return convolution after convolution, each with norm, ReLU and, where asked for, a pool.
 
     A residual trunk normalises its own input, so before it the last layer stays linear.
     """
     layers: list[nn.Module] = []
     linear_end = settings.trunk in ("dilated", "attention")
-    inputs, channels = alphabet.size, settings.channels
+    inputs, channels = alphabet.size + signals, settings.channels
     for number, (kernel, pool) in enumerate(zip(settings.stem_kernels, settings.pools), 1):
         layer = Convolution(inputs, channels, kernel)
         if tied:
@@ -64,11 +75,21 @@ class SequenceNetwork(nn.Module):
     tied : bool
         Whether reverse-complement symmetry holds by construction: f(rc(x)) is f(x) flipped.
     alphabet : Alphabet
+    signals : int
+        Channels after the letters.
     """
 
-    def __init__(self, settings: NetworkSettings, outputs: int, tied: bool, alphabet: Alphabet):
+    def __init__(
+        self,
+        settings: NetworkSettings,
+        outputs: int,
+        tied: bool,
+        alphabet: Alphabet,
+        signals: int = 0,
+    ):
         super().__init__()
-        self.stem = build_stem(settings, tied, alphabet)
+        self.scaling = SignalScaling(signals) if signals else None
+        self.stem = build_stem(settings, tied, alphabet, signals)
         self.cut = None
         if settings.windowed:
             core = settings.window // settings.feature_stride
@@ -90,6 +111,8 @@ class SequenceNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map one-hot (N, letters, L) to logits (N, outputs, (L - 2 * context) / resolution)."""
         count = x.shape[0]
+        if self.scaling is not None:
+            x = self.scaling(x)
         features = self.stem(_as_image(x))
         if self.cut is not None:
             features = self.cut(features)
@@ -103,10 +126,10 @@ class SequenceNetwork(nn.Module):
 class StrandAverage(nn.Module):
     """Average a network's logits over the two strands: f(rc(x)) is f(x) flipped."""
 
-    def __init__(self, network: nn.Module, alphabet: Alphabet):
+    def __init__(self, network: nn.Module, alphabet: Alphabet, signals: int = 0):
         super().__init__()
         self.network = network
-        complement = torch.from_numpy(alphabet.complement_codes[: alphabet.size].astype(np.int64))
+        complement = mirrored_inputs(alphabet, alphabet.size + signals)
         self.register_buffer("complement", complement, persistent=False)
 
     @property
@@ -126,6 +149,8 @@ def build_network(
     labels: str,
     reverse_complement: str = "augment",
     alphabet: Alphabet = DNA,
+    signals: int = 0,
+    laboratories: int = 1,
 ) -> nn.Module:
     """Build a network with fresh weights.
 
@@ -140,6 +165,10 @@ def build_network(
         `augment` (the network itself), `average` (its mean over both strands) or `equivariant`
         (weights tied so that both strands agree).
     alphabet : Alphabet
+    signals : int
+        Channels that it sees after the letters.
+    laboratories : int
+        How many have statistics of their own, with norm `domain`.
 
     Returns
     -------
@@ -156,9 +185,12 @@ def build_network(
             f"{', '.join(REVERSE_COMPLEMENTS)}"
         )
     outputs = classes + (labels == "exclusive")
-    network = _bare_network(architecture.settings, outputs, reverse_complement, alphabet)
+    network = _bare_network(architecture.settings, outputs, reverse_complement, alphabet, signals)
+    for layer in domain_norms(network):
+        layer.resize(laboratories)
     network = network.to(memory_format=torch.channels_last)
-    return StrandAverage(network, alphabet) if reverse_complement == "average" else network
+    average = reverse_complement == "average"
+    return StrandAverage(network, alphabet, signals) if average else network
 
 
 def with_strands(
@@ -176,7 +208,7 @@ def with_strands(
 
 
 def _bare_network(
-    settings: Settings, outputs: int, reverse_complement: str, alphabet: Alphabet
+    settings: Settings, outputs: int, reverse_complement: str, alphabet: Alphabet, signals: int
 ) -> nn.Module:
     """Build the network that settings of any kind describe."""
     tied = reverse_complement == "equivariant"
@@ -185,7 +217,9 @@ def _bare_network(
     if isinstance(settings, NetworkSettings):
         if tied:
             _check_pairs(settings)
-        return SequenceNetwork(settings, outputs, tied, alphabet)
+        return SequenceNetwork(settings, outputs, tied, alphabet, signals)
+    if signals:
+        raise InputError(f"model {settings.preset} sees the sequence alone; expected no signals")
     if tied:
         raise InputError(
             f"reverse_complement is equivariant and the model is {settings.preset}; expected "

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from genomesieve.convolutions import at_least_float32
+from genomesieve.domain_norm import DomainBatchNorm
 from genomesieve.symmetry import mirror_vector
 
 _GROUP = 8
@@ -42,17 +43,25 @@ class ChannelNorm(nn.Module):
 
 
 class TiedBatchNorm(nn.Module):
-    """Batch normalisation in which a channel and its mirror image share all statistics."""
+    """Batch normalisation in which a channel and its mirror image share all statistics.
+
+    Parameters
+    ----------
+    channels : int
+    by_domain : bool
+        Whether every laboratory has statistics of its own.
+    """
 
     is_layer = True
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, by_domain: bool = False):
         super().__init__()
-        self.norm = nn.BatchNorm2d(channels // 2)
+        half = channels // 2
+        self.norm = DomainBatchNorm(half) if by_domain else nn.BatchNorm2d(half)
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (N, channels, 1, positions)."""
-        if not self.training:
+        if not self.training and isinstance(self.norm, nn.BatchNorm2d):
             return self.expanded()(x)
         first, second = x.chunk(2, dim=1)
         first, second = self.norm(torch.cat([first, second.flip(1)], dim=2)).chunk(2, dim=2)
@@ -78,7 +87,8 @@ def build_norm(kind: str, channels: int, tied: bool = False) -> nn.Module:
     Parameters
     ----------
     kind : str
-        `batch`, `group` (about 8 channels a group), `layer` or `none`.
+        `batch`, `domain` (statistics of each laboratory), `group` (about 8 channels a group),
+        `layer` or `none`.
     channels : int
     tied : bool
         Whether a channel and its mirror image share parameters and statistics.
@@ -87,6 +97,8 @@ def build_norm(kind: str, channels: int, tied: bool = False) -> nn.Module:
         return nn.Identity()
     if kind == "batch":
         return TiedBatchNorm(channels) if tied else nn.BatchNorm2d(channels)
+    if kind == "domain":
+        return TiedBatchNorm(channels, by_domain=True) if tied else DomainBatchNorm(channels)
     groups = max(1, channels // _GROUP) if kind == "group" else 1
     while channels % groups:
         groups -= 1

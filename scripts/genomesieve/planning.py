@@ -98,8 +98,8 @@ class _OutputSizes(TorchDispatchMode):
         return result
 
 
-def measure_cost(network: nn.Module, architecture: Architecture, letters: int) -> Cost:
-    """Count a network's operations and its largest activation, without running them.
+def measure_cost(network: nn.Module, architecture: Architecture, inputs: int) -> Cost:
+    """Count the operations and the largest activation of a network, without running it.
 
     Two lengths are compared, so that the context and tables of fixed size do not count.
     """
@@ -107,7 +107,7 @@ def measure_cost(network: nn.Module, architecture: Architecture, letters: int) -
     step = architecture.stride * -(-64 * architecture.resolution // architecture.stride)
     found = []
     for length in (step, 3 * step):
-        x = torch.empty(1, letters, length + 2 * architecture.context, device="meta")
+        x = torch.empty(1, inputs, length + 2 * architecture.context, device="meta")
         with torch.inference_mode(), FlopCounterMode(display=False) as counted:
             with _OutputSizes() as outputs:
                 shell(x)
@@ -166,15 +166,16 @@ def plan_scan(
     if precision == "auto":
         precision = "bfloat16" if has_bfloat16(device) else "float32"
     architecture = bundle.architecture
-    cost = measure_cost(bundle.network, architecture, DNA.size)
+    inputs = DNA.size + len(bundle.signals)
+    cost = measure_cost(bundle.network, architecture, inputs)
     width = cost.values * (2 if precision == "bfloat16" else 4)
-    a_base = _LIVE * width + 2 * 4 * DNA.size
+    a_base = _LIVE * width + 2 * 4 * inputs
     scores = bundle.strands * len(bundle.classes) / architecture.resolution
     if on_gpu:
         a_base += _SCORE_BYTES * scores + 1
     room = memory_gb * 1e9 - _FIXED_BYTES - (2 * _FEWEST_HELD if on_gpu else 0)
     flanks = 2 * architecture.context
-    widest = max(cost.values, DNA.size, scores)
+    widest = max(cost.values, inputs, scores)
     most = min(int(room / a_base), int(_MOST_ELEMENTS / widest)) - flanks
     least = max(architecture.stride, min(architecture.context, 1000))
     if most < least:

@@ -50,7 +50,11 @@ class PrecisionCheck:
 
 
 def compare_precisions(
-    bundle: Bundle, plan: ScanPlan, device: torch.device, codes: np.ndarray
+    bundle: Bundle,
+    plan: ScanPlan,
+    device: torch.device,
+    codes: np.ndarray,
+    signals: np.ndarray | None = None,
 ) -> PrecisionCheck:
     """Score the same sequence in bfloat16 and in float32.
 
@@ -61,6 +65,7 @@ def compare_precisions(
     device : torch.device
     codes : numpy.ndarray, shape=(N, L), dtype=uint8
         Real sequence; L is whole strides and the context on both sides.
+    signals : numpy.ndarray or None, shape=(N, signals, L), dtype=float32
 
     Returns
     -------
@@ -69,7 +74,7 @@ def compare_precisions(
     found = {}
     for precision in ("bfloat16", "float32"):
         scanner = Scanner(bundle, replace(plan, precision=precision), device, graph=False)
-        found[precision] = scanner.score(codes)
+        found[precision] = scanner.score(codes, signals)
     known = found["float32"] != UNSCORED
     one, other = (decode_scores(scores[known]).astype(np.float64) for scores in found.values())
     difference = np.abs(one - other)

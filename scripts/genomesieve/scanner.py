@@ -21,11 +21,12 @@ from tqdm import tqdm
 from genomesieve.alphabet import DNA, Alphabet
 from genomesieve.batches import one_hot
 from genomesieve.bundle import Bundle
-from genomesieve.chunks import Chunks, fill_row, kept_bins, list_chunks
+from genomesieve.chunks import Chunks, fill_row, fill_signals, kept_bins, list_chunks
 from genomesieve.device_reduction import fetch_scores
 from genomesieve.device_scan import scan_on_device
 from genomesieve.errors import InputError
 from genomesieve.fixed_step import FixedStep, compile_network
+from genomesieve.gathering import with_channels
 from genomesieve.genome import EncodedGenome
 from genomesieve.inference import prepare_for_scan
 from genomesieve.layout import ScanLayout
@@ -47,7 +48,8 @@ class Scanner:
     device : torch.device
     alphabet : Alphabet
     on_device : bool or None
-        Whether rows are put together on the device; None: on a GPU only.
+        Whether rows are put together on the device; None: on a GPU only, and there only where the
+        network sees no signals, which are put together on the host.
     graph : bool
         Whether a GPU replays each batch as a CUDA graph.
     """
@@ -67,7 +69,9 @@ class Scanner:
             )
         self.bundle, self.plan, self.device, self.alphabet = bundle, plan, device, alphabet
         self.context = bundle.architecture.context
-        self.on_device = device.type == "cuda" if on_device is None else on_device
+        if on_device is None:
+            on_device = device.type == "cuda" and not bundle.signals
+        self.on_device = on_device
         self._reduced = plan.precision != "float32"
         if device.type == "cuda":
             if device.index is not None:
@@ -120,13 +124,21 @@ class Scanner:
         """Put rows together on the host; what `scan` does there."""
         resolution = self.bundle.architecture.resolution
         codes = np.empty((self.plan.batch, self.row_bases), dtype=np.uint8)
+        signals = None
+        if self.bundle.signals:
+            shape = self.plan.batch, len(self.bundle.signals), self.row_bases
+            signals = np.empty(shape, dtype=np.float32)
         groups = range(wanted.start, wanted.stop, self.plan.batch)
         for group in tqdm(groups, unit="batch", disable=None, ncols=100, desc=genome.name):
             rows = range(group, min(group + self.plan.batch, wanted.stop))
             codes[:] = self.alphabet.unknown
             for target, row in enumerate(rows):
                 fill_row(codes[target], genome, chunks, row, self.context)
-            scores = self.score(codes)
+            if signals is not None:
+                signals[:] = 0
+                for target, row in enumerate(rows):
+                    fill_signals(signals[target], genome, chunks, row, self.context)
+            scores = self.score(codes, signals)
             for target, row in enumerate(rows):
                 first = int(chunks.first_bin[chunks.first_piece[row]])
                 yield first, _take(scores[target], kept_bins(chunks, row, resolution))
@@ -144,28 +156,32 @@ class Scanner:
         """Give back the memory that the recorded step holds."""
         self._step = None
 
-    def score(self, codes: np.ndarray) -> np.ndarray:
+    def score(self, codes: np.ndarray, signals: np.ndarray | None = None) -> np.ndarray:
         """Score the whole bins between the flanks of some sequences.
 
         Parameters
         ----------
         codes : numpy.ndarray, shape=(N, bins * resolution + 2 * context), dtype=uint8
+        signals : numpy.ndarray or None, shape=(N, signals, same length), dtype=float32
+            What the network sees beside the sequence, if anything.
 
         Returns
         -------
         numpy.ndarray, shape=(N, strands, classes, bins), dtype=uint16
             Score codes, in plus-strand order on both strands.
         """
-        result = self.score_tensor(torch.from_numpy(codes).to(self.device))
+        values = None if signals is None else torch.from_numpy(signals).to(self.device)
+        result = self.score_tensor(torch.from_numpy(codes).to(self.device), values)
         self.check_numbers(self._nan)
         return result.cpu().numpy().view(np.uint16)
 
-    def score_tensor(self, sequence: Tensor) -> Tensor:
+    def score_tensor(self, sequence: Tensor, signals: Tensor | None = None) -> Tensor:
         """Score sequences where they are, without waiting for the device.
 
         Parameters
         ----------
         sequence : torch.Tensor, shape=(N, bins * resolution + 2 * context), uint8
+        signals : torch.Tensor or None, shape=(N, signals, same length), float32
 
         Returns
         -------
@@ -173,10 +189,12 @@ class Scanner:
             The bits of score codes, in plus-strand order on both strands.
         """
         with torch.inference_mode():
-            passes = [self._encode(self._log_odds(sequence))]
+            passes = [self._encode(self._log_odds(sequence, signals))]
             if self.bundle.stranded:
                 other = self._complement[sequence.long()].flip(1)
-                passes.append(self._encode(self._log_odds(other)).flip(-1))
+                # A signal has no complement: the other strand reads it backwards.
+                backwards = None if signals is None else signals.flip(-1)
+                passes.append(self._encode(self._log_odds(other, backwards)).flip(-1))
             result = torch.stack(passes, dim=1)
             core = sequence[:, self.context : sequence.shape[1] - self.context]
             bins = core.reshape(len(core), -1, self.bundle.architecture.resolution)
@@ -201,10 +219,11 @@ class Scanner:
         self._nan.logical_or_(torch.isnan(scores).any())
         return encode_score_tensor(scores)
 
-    def _log_odds(self, sequence: Tensor) -> Tensor:
-        """Run the network on codes (N, L); return log-odds (N, classes, bins) in float32."""
+    def _log_odds(self, sequence: Tensor, signals: Tensor | None) -> Tensor:
+        """Run the network on codes (N, L) and signals; return log-odds (N, classes, bins)."""
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._reduced):
-            logits = self.network(one_hot(sequence, self.alphabet, self._input_type()))
+            letters = one_hot(sequence, self.alphabet, self._input_type())
+            logits = self.network(with_channels(letters, signals))
         return log_odds(logits, self.bundle.labels)
 
     def _input_type(self) -> torch.dtype:
@@ -216,19 +235,27 @@ class Scanner:
         """Run a network in the shape of the plan, so that it is compiled for that."""
         shape = self.plan.batch, self.row_bases
         codes = torch.full(shape, self.alphabet.unknown, dtype=torch.uint8, device=self.device)
+        signals = None
+        if self.bundle.signals:
+            shape = self.plan.batch, len(self.bundle.signals), self.row_bases
+            signals = torch.zeros(shape, device=self.device)
         before, self.network = self.network, network
         try:
             with torch.inference_mode():
-                self._log_odds(codes)
+                self._log_odds(codes, signals)
         finally:
             self.network = before
 
     def _trial(self) -> Tensor:
-        """Return a short random sequence, one-hot, on which to compare networks."""
+        """Return a short random sequence, one-hot, with signals, on which to compare networks."""
         generator = np.random.default_rng(0)
         length = 16 * self.bundle.architecture.stride + 2 * self.context
         codes = generator.integers(0, self.alphabet.size, (1, length), dtype=np.uint8)
-        return one_hot(torch.from_numpy(codes), self.alphabet)
+        x = one_hot(torch.from_numpy(codes), self.alphabet)
+        if not self.bundle.signals:
+            return x
+        values = generator.normal(size=(1, len(self.bundle.signals), length)).astype(np.float32)
+        return with_channels(x, torch.from_numpy(values))
 
 
 def cut_rows(bundle: Bundle, plan: ScanPlan, layout: ScanLayout, genome: EncodedGenome) -> Chunks:

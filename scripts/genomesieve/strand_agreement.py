@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from genomesieve.chunks import Chunks, fill_row, kept_bins
+from genomesieve.chunks import Chunks, fill_row, fill_signals, kept_bins
 from genomesieve.genome import EncodedGenome
 from genomesieve.scores import UNSCORED, decode_scores
 
@@ -29,7 +29,7 @@ def sample_rows(chunks: Chunks, wanted: range) -> list[int]:
 
 
 def measure_agreement(
-    score: Callable[[np.ndarray], np.ndarray],
+    score: Callable[..., np.ndarray],
     batch: int,
     genome: EncodedGenome,
     chunks: Chunks,
@@ -42,7 +42,8 @@ def measure_agreement(
     Parameters
     ----------
     score : callable
-        Maps codes (N, chunks.length + 2 * context) to score codes (N, 1, classes, bins).
+        Maps codes (N, chunks.length + 2 * context), and the signals of a genome that has some
+        (N, signals, same length), to score codes (N, 1, classes, bins).
     batch : int
         N, always the same.
     genome : EncodedGenome
@@ -69,8 +70,14 @@ def measure_agreement(
         codes = np.full(shape, genome.alphabet.unknown, dtype=np.uint8)
         for target, row in enumerate(group):
             fill_row(codes[target], genome, chunks, row, context)
-        forward = score(codes)[:, 0]
-        backward = score(genome.alphabet.complement_codes[codes[:, ::-1]])[:, 0, :, ::-1]
+        signals = []
+        if genome.signals:
+            signals = [np.zeros((batch, len(genome.signals), shape[1]), dtype=np.float32)]
+            for target, row in enumerate(group):
+                fill_signals(signals[0][target], genome, chunks, row, context)
+        other = genome.alphabet.complement_codes[codes[:, ::-1]]
+        forward = score(codes, *signals)[:, 0]
+        backward = score(other, *(values[..., ::-1].copy() for values in signals))[:, 0, :, ::-1]
         for target, row in enumerate(group):
             bins = kept_bins(chunks, row, resolution)
             counts += _compare(forward[target][:, bins], backward[target][:, bins], limits)

@@ -88,6 +88,15 @@ def mirror_vector(layer: nn.Module, name: str, axes: int = 1) -> None:
     parametrize.register_parametrization(layer, name, _Mirrored(axes))
 
 
+def mirrored_inputs(letters: Alphabet, channels: int) -> Tensor:
+    """Return which input channel, shape=(channels,), stands for which one on the other strand.
+
+    Letters stand for their complements; signals after them stand for themselves.
+    """
+    complements = torch.from_numpy(letters.complement_codes[: letters.size].astype("int64"))
+    return torch.cat([complements, torch.arange(letters.size, channels)])
+
+
 def tie_convolution(layer: Convolution, letters: Alphabet | None = None) -> Convolution:
     """Tie a convolution between features of the regular kind.
 
@@ -95,11 +104,12 @@ def tie_convolution(layer: Convolution, letters: Alphabet | None = None) -> Conv
     ----------
     layer : Convolution
     letters : Alphabet or None
-        Of a convolution that reads sequence: its letters' complements are the mirrored inputs.
+        Of a convolution that reads sequence: its letters' complements are the mirrored inputs, and
+        a signal is its own.
     """
     reversed_inputs = torch.arange(layer.in_channels - 1, -1, -1)
     if letters is not None:
-        reversed_inputs = torch.from_numpy(letters.complement_codes[: letters.size].astype("int64"))
+        reversed_inputs = mirrored_inputs(letters, layer.in_channels)
     parametrize.register_parametrization(layer, "weight", _MirroredFilters(reversed_inputs))
     mirror_vector(layer, "bias")
     return layer

@@ -22,7 +22,8 @@ from genomesieve.training import validation_average_precision
 
 logger = logging.getLogger(__name__)
 
-SHARED = ("architecture", "classes", "stranded", "labels", "reverse_complement", "member_seeds")
+SHARED = ("architecture", "classes", "stranded", "labels", "reverse_complement", "signals")
+SHARED += ("laboratories", "member_seeds")
 _PRECISION = "validation_average_precision"
 
 

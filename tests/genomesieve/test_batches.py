@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -87,6 +89,40 @@ def test_sequence_has_context_and_reads_its_strand(genome):
             codes = DNA.reverse_complement(codes)
         found = batch.x[number].numpy()
         assert np.array_equal(np.where(found.sum(0) == 1, found.argmax(0), 4), codes)
+
+
+def test_signals_follow_the_letters_and_are_read_backwards_on_the_other_strand(genome):
+    signals = tuple(np.random.default_rng(1).normal(size=(2, 160)).astype(np.float16))
+    seen = dataclasses.replace(genome, signals=signals)
+    rows = [("a", 0, "+"), ("a", 80, "-"), ("b", 40, "+"), ("b", 0, "-")]
+    batch = source_of(seen, True, rows).batch(np.arange(4))
+    plain = source_of(genome, True, rows).batch(np.arange(4))
+    assert torch.equal(batch.x[:, :4], plain.x)
+    for number, (contig, start, strand) in enumerate(rows):
+        first, size = (0, 100) if contig == "a" else (100, 60)
+        for channel, signal in enumerate(signals):
+            inside = [0 <= at < size for at in range(start - 1, start + 21)]
+            values = [
+                float(signal[first + at]) if known else 0.0
+                for at, known in zip(range(start - 1, start + 21), inside)
+            ]
+            expected = values[::-1] if strand == "-" else values
+            assert batch.x[number, 4 + channel].tolist() == expected
+
+
+def test_windows_know_their_laboratory(genome):
+    names = {"one": 1, "two": 0, "three": 1}
+    labelled = {name: LabelledGenome(genome, SITES, HIDDEN, ["x", "y"], True) for name in names}
+    windows = pd.DataFrame({"genome": ["one", "two", "three", "two"], "contig": "b", "start": 20})
+    windows = windows.assign(strand="+", length=20, inclusion=[[1.0]] * 4)
+    source = WindowSource(windows, labelled, ARCHITECTURE, laboratories=names)
+    assert [group.tolist() for group in source.laboratory_rows] == [[1, 3], [0, 2]]
+    batch = source.batch(np.array([3, 2, 0]))
+    assert batch.laboratories.tolist() == [0, 1, 1]
+    assert batch.rows(slice(1, 2)).laboratories.tolist() == [1]
+    unnamed = WindowSource(windows, labelled, ARCHITECTURE)
+    assert unnamed.batch(np.array([0])).laboratories is None
+    assert [group.tolist() for group in unnamed.laboratory_rows] == [[0, 1, 2, 3]]
 
 
 def test_weights_are_inverse_inclusion_with_mean_one(genome):

@@ -131,6 +131,10 @@ def change(demo, path, value):
         ("screens.splice.classes.donor.stranded", False, "mixes stranded and unstranded"),
         ("screens.splice.classes.ctcf", {"stranded": True}, "classes.ctcf has no sites"),
         ("screens.splice.scan", {"bigwigs": ["doner"]}, "scan.bigwigs .* did you mean 'donor'"),
+        ("screens.splice.auxiliary", {"a": {"property": "stakcing"}}, "mean 'stacking'"),
+        ("screens.splice.auxiliary", {"a": {"weight": 1}}, "splice.auxiliary.a needs either a pro"),
+        ("screens.splice.auxiliary", {"a": {"property": "gc", "flank": 900}}, "at most what the n"),
+        ("screens.splice.auxiliary", {"a": {"track": "atac"}}, "track 'atac', not a track of role"),
         ("genomes", "nowhere.tsv", "nowhere.tsv"),
     ],
 )
@@ -168,6 +172,7 @@ def test_a_network_of_ones_own_is_imported(own_network, demo, schemas):
         ("training", {"steps": 5}, "and not trained"),
         ("seeds", [0, 1], r"seeds is \[0, 1\]; expected one: a custom network"),
         ("hard_negatives", {"rounds": 2}, "hard_negatives.rounds is 2; expected none"),
+        ("auxiliary", {"a": {"property": "gc"}}, "a custom network is not trained"),
     ],
 )
 def test_mistakes_about_ones_own_network_are_named(own_network, schemas, path, value, message):
@@ -199,6 +204,7 @@ def test_bad_sheets_are_named(demo, schemas, tmp_path, rows, message):
         ("t\tathaliana\tx.bed\tsite\tdoner", "class 'doner', which no screen has; .*'donor'"),
         ("t\tathaliana\tx.bed\tsite\t", "role site and no class"),
         ("t\tathaliana\tx.bed\tsites\tdonor", "line 2: role is 'sites'; did you mean 'site'"),
+        ("t\tathaliana\tx.bw\tsignal\tdonor", "role signal and class 'donor'; expected no class"),
     ],
 )
 def test_bad_tracks_are_named(demo, schemas, tmp_path, row, message):
@@ -206,6 +212,114 @@ def test_bad_tracks_are_named(demo, schemas, tmp_path, row, message):
     sheet.write_text(f"track\tgenome\tfile\trole\tclass\n{row}\n")
     with pytest.raises(InputError, match=message):
         resolve_plan(change(demo, "tracks", str(sheet)), *schemas)
+
+
+def test_tracks_of_numbers_are_no_sites(demo, schemas, tmp_path):
+    sheet = tmp_path / "tracks.tsv"
+    sheet.write_text(
+        "track\tgenome\tfile\trole\tclass\tformat\n"
+        "atac\tathaliana\tx.bw\tsignal\t\tauto\n"
+        "rna\tathaliana\ty.gz\tauxiliary\t\tbigwig\n"
+        "mask\tathaliana\tz.bed\tignore\t\tauto\n"
+    )
+    plan = resolve_plan(change(demo, "tracks", str(sheet)), *schemas)
+    assert list(plan.signals["athaliana"]) == ["atac", "rna"]
+    assert plan.signals["athaliana"]["rna"]["file"] == "y.gz"
+    known = plan.screens["splice"].tracks["athaliana"]
+    assert [row["track"] for row in known] == ["mask"]
+    sheet.write_text(sheet.read_text().replace("ignore\t\tauto", "ignore\t\tbigwig"))
+    with pytest.raises(InputError, match="track mask has role ignore and format bigwig"):
+        resolve_plan(change(demo, "tracks", str(sheet)), *schemas)
+
+
+def laboratories(demo, tmp_path, **changed):
+    """The demo with two laboratories of one genome, each with a signal and a row of its own."""
+    (tmp_path / "genomes.tsv").write_text(
+        "genome\tfasta\tannotation\none\tx.fa\tx.gtf\ntwo\tx.fa\tx.gtf\nother\ty.fa\ty.gtf\n"
+    )
+    (tmp_path / "tracks.tsv").write_text(
+        "track\tgenome\tfile\trole\tbatch\n"
+        "atac\tone\tone.bw\tsignal\tParis\n"
+        "mask\tone\tmask.bed\tignore\t\n"
+        "atac\ttwo\ttwo.bw\tsignal\tOslo\n"
+        "atac\tother\tother.bw\tsignal\t\n"
+    )
+    parts = {"fractions": {"train": 0.5, "valid": 0.1, "calibrate": 0.2, "test": 0.2}}
+    settings = {
+        "train_genomes": ["one", "two"],
+        "scan_genomes": ["one", "two", "other"],
+        "split": {"one": parts, "two": parts},
+        "signals": ["atac"],
+    }
+    config = change(demo, "genomes", str(tmp_path / "genomes.tsv"))
+    config = change(config, "tracks", str(tmp_path / "tracks.tsv"))
+    for key, value in {**settings, **changed}.items():
+        config = change(config, f"screens.splice.{key}", value)
+    return config
+
+
+def test_a_laboratory_can_be_left_out(demo, schemas, tmp_path):
+    plan = resolve_plan(laboratories(demo, tmp_path), *schemas)
+    assert [plan.genomes[name].batch for name in ("one", "two", "other")] == ["Paris", "Oslo", ""]
+    screen = plan.screens["splice"]
+    assert screen.train_genomes == screen.split_genomes == ("one", "two")
+    assert screen.batches == {"one": "Paris", "two": "Oslo"}
+    config = laboratories(demo, tmp_path, leave_out=["Paris"])
+    screen = resolve_plan(config, *schemas).screens["splice"]
+    assert (screen.train_genomes, screen.left_out) == (("two",), ("one",))
+    assert screen.split_genomes == ("one", "two")
+    assert screen.used_genomes == ("one", "two", "other")
+    # It is tested where the others are: its test part alone is scanned.
+    assert screen.scan_parts("one") == ["test"] and screen.scan_parts("other") == ["screen"]
+    assert "one" in screen.evaluated_genomes
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"signals": ["dnase"]}, "signals names 'dnase', which genome one lacks"),
+        ({"signals": ["mask"]}, "signals names 'mask', which genome one lacks"),
+        ({"leave_out": ["Pari"]}, "leave_out names 'Pari', .*did you mean 'Paris'"),
+        ({"leave_out": ["Paris", "Oslo"]}, "leaves no genome to learn from"),
+        ({"leave_out": ["Paris"], "scan_genomes": ["two"]}, "scan_genomes lacks one, whose batch"),
+        (
+            {"split": {"one": {"contigs": {"train": ["a"], "test": ["b"]}},
+                       "two": {"contigs": {"train": ["b"], "test": ["a"]}}}},
+            "one and two have the same FASTA; expected the same split",
+        ),
+        (
+            {"model": {"preset": "dilated", "norm": "domain"}, "train_genomes": ["other"],
+             "split": {"other": {"contigs": {"train": ["b"], "test": ["a"]}}}},
+            "norm is domain and training genome other has no batch",
+        ),
+    ],
+)  # fmt: skip
+def test_mistakes_about_laboratories_are_named(demo, schemas, tmp_path, changed, message):
+    with pytest.raises(InputError, match=message):
+        resolve_plan(laboratories(demo, tmp_path, **changed), *schemas)
+
+
+def test_a_genome_has_tracks_of_one_laboratory(demo, schemas, tmp_path):
+    config = laboratories(demo, tmp_path)
+    sheet = tmp_path / "tracks.tsv"
+    sheet.write_text(sheet.read_text().replace("ignore\t\n", "ignore\tRome\n"))
+    with pytest.raises(InputError, match="tracks of 2 batches .*give each laboratory a row"):
+        resolve_plan(config, *schemas)
+
+
+def test_tracks_are_learned_on_every_training_genome(demo, schemas, tmp_path):
+    sheet = tmp_path / "tracks.tsv"
+    sheet.write_text(
+        "track\tgenome\tfile\trole\natac\tathaliana\tx.bw\tauxiliary\n"
+        "rna\tathaliana\ty.bw\tsignal\natac\taarenosa\tz.bw\tauxiliary\n"
+    )
+    tasks = {"open": {"track": "atac"}, "gc": {"property": "gc"}, "wide": {"track": "atac"}}
+    tracked = change(demo, "tracks", str(sheet))
+    learned = change(tracked, "screens.splice.auxiliary", tasks)
+    assert resolve_plan(learned, *schemas).screens["splice"].auxiliary_tracks == ("atac",)
+    seen = change(tracked, "screens.splice.auxiliary", {"a": {"track": "rna"}})
+    with pytest.raises(InputError, match="'rna', not a track of role auxiliary on athaliana"):
+        resolve_plan(seen, *schemas)
 
 
 def undescribed(schema, place):

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -64,16 +66,24 @@ def reversed_genome(genome):
     return EncodedGenome("reversed", codes, genome.contigs)
 
 
-def bundle_of(preset, stranded):
+def with_noise(genome, channels=2):
+    """The genome with signals beside its sequence."""
+    values = np.random.default_rng(3).normal(size=(channels, len(genome.codes)))
+    return dataclasses.replace(genome, signals=tuple(values.astype(np.float16)))
+
+
+def bundle_of(preset, stranded, signals=()):
     torch.manual_seed(1)
     architecture = resolve_architecture(MODELS[preset])
     labels = "exclusive" if stranded else "independent"
     average = "augment" if stranded else "average"
-    network = build_network(architecture, 2, labels, average).eval()
+    network = build_network(architecture, 2, labels, average, signals=len(signals)).eval()
     for weight in network.parameters():
         if weight.ndim > 1:
             torch.nn.init.normal_(weight, std=0.4)
-    return Bundle(preset, network, architecture, ["x", "y"], stranded, labels, average)
+    return Bundle(
+        preset, network, architecture, ["x", "y"], stranded, labels, average, signals=list(signals)
+    )
 
 
 def whole_layout(genome, bundle, intervals=None):
@@ -122,10 +132,40 @@ def window_by_window(genome, bundle, layout):
         passes = [codes, DNA.reverse_complement(codes)][: bundle.strands]
         for strand, item in enumerate(passes):
             x = one_hot(torch.from_numpy(item.copy())[None], DNA)
+            first_base = start // stride * stride - architecture.context
+            x = torch.cat([x, signals_of(genome, contig, first_base, x.shape[2], strand)], dim=1)
             with torch.inference_mode():
                 scores = log_odds(bundle.network(x), bundle.labels)[0]
             expected[strand, :, row] = (scores.flip(-1) if strand else scores)[:, place]
     return expected
+
+
+def signals_of(genome, contig, start, width, strand):
+    """Read signals base by base, 0 outside the contig; shape=(1, signals, width)."""
+    offset, length = genome.contigs["offset"][contig], genome.contigs["length"][contig]
+    found = torch.zeros(1, len(genome.signals), width)
+    for channel, signal in enumerate(genome.signals):
+        for at in range(max(0, start), min(length, start + width)):
+            found[0, channel, at - start] = float(signal[offset + at])
+    return found.flip(-1) if strand else found
+
+
+@pytest.mark.parametrize(
+    ("preset", "stranded"), [("dilated", True), ("motif_cnn", False), ("transformer", False)]
+)
+def test_scan_with_signals_equals_window_by_window(genome, preset, stranded):
+    bundle, seen = bundle_of(preset, stranded, ("s", "t")), with_noise(genome)
+    intervals = [("a", 900, 1237), ("b", 0, 40), ("c", 0, 3), ("d", 0, 200)]
+    layout = whole_layout(seen, bundle, intervals)
+    codes = scan(seen, bundle, layout, chunk=150)
+    found, expected = decode_scores(codes), window_by_window(seen, bundle, layout)
+    known = ~np.isnan(expected)
+    assert (np.isnan(found) == ~known).all()
+    limit = 1e-3 * np.maximum(1, np.abs(expected[known]))
+    assert (np.abs(found[known] - expected[known]) <= limit).all()
+    assert np.array_equal(codes, scan(seen, bundle, layout, chunk=150, shards=3))
+    silent = dataclasses.replace(seen, signals=tuple(np.zeros_like(one) for one in seen.signals))
+    assert not np.array_equal(codes, scan(silent, bundle, layout, chunk=150))
 
 
 @pytest.mark.parametrize(("preset", "stranded"), KINDS)

@@ -18,6 +18,7 @@ for module in (
     "settings",
     "custom_settings",
     "architecture",
+    "auxiliary_settings",
     "sources",
     "training_plan",
     "configuration",
@@ -137,6 +138,38 @@ def genome_file(column):
     return file
 
 
+def signal_row(wildcards):
+    """Return the row of the sheet of tracks of a track that is read as numbers."""
+    return PLAN.signals[wildcards.genome][wildcards.track]
+
+
+def signal_file(wildcards):
+    """Return the file of a track that is read as numbers."""
+    return signal_row(wildcards)["file"]
+
+
+def auxiliary_files(wildcards):
+    """Return the values of the tracks that a screen's network learns beside its classes."""
+    screen = screen_of(wildcards)
+    return [
+        f"results/genomes/{genome}/signals/{track}.npy"
+        for genome in screen.train_genomes
+        for track in screen.auxiliary_tracks
+    ]
+
+
+def auxiliary_options(wildcards):
+    """Write the options that name those tracks."""
+    screen = screen_of(wildcards)
+    names = [
+        f"{genome}:{track}"
+        for genome in screen.train_genomes
+        for track in screen.auxiliary_tracks
+    ]
+    pairs = zip(names, auxiliary_files(wildcards))
+    return option("--auxiliary-track", [f"{name}={path}" for name, path in pairs])
+
+
 def track_files(wildcards):
     """Return the files of the tracks that a screen uses on a genome."""
     return [row["file"] for row in screen_of(wildcards).tracks[wildcards.genome]]
@@ -248,8 +281,8 @@ def engine_threads(wildcards):
 def network_file(wildcards):
     """Return the code of a screen's own network, if the job's model is one."""
     screen = screen_of(wildcards)
-    own = wildcards.get("road", f"results/{screen.name}") == f"results/{screen.name}"
-    return screen.network_code.rpartition(":")[0] if own and screen.imported else []
+    own = own_road(wildcards) and screen.imported
+    return screen.network_code.rpartition(":")[0] if own else []
 
 
 def network_code(wildcards, input):
@@ -291,6 +324,9 @@ wildcard_constraints:
         dict.fromkeys(
             name for screen in PLAN.screens.values() for name in screen.baselines
         )
+    ),
+    track=alternatives(
+        dict.fromkeys(name for tracks in PLAN.signals.values() for name in tracks)
     ),
     road=alternatives(
         road
@@ -346,6 +382,74 @@ def training_data(wildcards):
     return " ".join(texts)
 
 
+def own_road(wildcards):
+    """Tell whether a job's model is a network, not a baseline: those see no signals."""
+    baselines = screen_of(wildcards).training.baseline_roads.values()
+    return wildcards.get("road") not in baselines
+
+
+def training_signals(wildcards):
+    """Return the signals of the training genomes that a job's network sees."""
+    screen = screen_of(wildcards)
+    return [
+        f"results/genomes/{genome}/signals/{track}.npy"
+        for genome in screen.train_genomes
+        for track in screen.signals
+        if own_road(wildcards)
+    ]
+
+
+def genome_signals(wildcards):
+    """Return the signals of a job's genome that its network sees."""
+    names = screen_of(wildcards).signals if own_road(wildcards) else ()
+    return [
+        f"results/genomes/{wildcards.genome}/signals/{track}.npy" for track in names
+    ]
+
+
+def training_batches(wildcards):
+    """Write the options that name signals and laboratories of the training genomes."""
+    screen = screen_of(wildcards)
+    signals = [
+        f"{genome}:{track}=results/genomes/{genome}/signals/{track}.npy"
+        for genome in screen.train_genomes
+        for track in screen.signals
+        if own_road(wildcards)
+    ]
+    named = [
+        f"{genome}={screen.batches[genome]}"
+        for genome in screen.train_genomes
+        if genome in screen.batches
+    ]
+    return " ".join([option("--signal", signals), option("--laboratory", named)])
+
+
+def scan_signals(wildcards):
+    """Write the options that name the signals and the laboratory of a scanned genome."""
+    screen = screen_of(wildcards)
+    names = screen.signals if own_road(wildcards) else ()
+    signals = [
+        f"{track}=results/genomes/{wildcards.genome}/signals/{track}.npy"
+        for track in names
+    ]
+    batch = screen.batches.get(wildcards.genome)
+    return " ".join(
+        [option("--signal", signals), option("--laboratory", [batch] if batch else [])]
+    )
+
+
+def channels(wildcards):
+    """Write the option that lists what the network sees beside the sequence, if anything."""
+    names = screen_of(wildcards).signals
+    return option("--signals", [",".join(names)] if names else [])
+
+
+def batch_option(wildcards):
+    """Write the option that names the laboratory of an evaluated genome, if there is one."""
+    batch = screen_of(wildcards).batches.get(wildcards.genome)
+    return option("--batch", [batch] if batch else [])
+
+
 def label_classes(wildcards):
     """Return the classes as JSON, without what matters for calls alone and not for labels."""
     classes = screen_of(wildcards).settings["classes"].items()
@@ -390,7 +494,7 @@ def track_rows(wildcards):
 
 def sites_to_split(wildcards):
     """Return the sites of a genome that is split; genomes that are only scanned need none."""
-    known = wildcards.genome in screen_of(wildcards).train_genomes
+    known = wildcards.genome in screen_of(wildcards).split_genomes
     return (
         f"results/{wildcards.screen}/sites/{wildcards.genome}.parquet" if known else []
     )
@@ -399,7 +503,7 @@ def sites_to_split(wildcards):
 def split_options(wildcards, input):
     """Write how a genome is split, and where its sites are."""
     screen = screen_of(wildcards)
-    if wildcards.genome not in screen.train_genomes:
+    if wildcards.genome not in screen.split_genomes:
         return "--screen-only --settings {}"
     how = json.dumps(screen.settings["split"][wildcards.genome])
     return " ".join([option("--settings", [how]), option("--sites", [input.sites])])
@@ -420,6 +524,23 @@ def motif_file(wildcards):
     return (
         screen_of(wildcards).settings["baselines"][wildcards.baseline].get("motifs")
         or []
+    )
+
+
+def stem_motif_file(wildcards):
+    """Return the file of the motifs that a network's first filters start as, if there are any."""
+    chosen = screen_of(wildcards).settings["stem_motifs"]
+    return chosen["motifs"] if chosen else []
+
+
+def stem_motifs(wildcards, input):
+    """Write the options that name the motifs of a network's first filters."""
+    chosen = screen_of(wildcards).settings["stem_motifs"]
+    if not chosen:
+        return ""
+    names = json.dumps(chosen["matrices"])
+    return " ".join(
+        [option("--stem-motifs", [input.motifs]), option("--stem-matrices", [names])]
     )
 
 

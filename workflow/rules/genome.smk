@@ -25,3 +25,36 @@ rule encode_genome:
         "python {input.source[0]:q} --genome {wildcards.genome} --fasta {input.fasta:q}"
         " --codes {output.codes:q} --contigs {output.contigs:q}"
         " --softmask {output.softmask:q} --summary {output.summary:q} > {log:q} 2>&1"
+
+
+# A signal belongs to a genome, not to a screen: screens that see the same one share its values.
+rule encode_signal:
+    input:
+        source=source("encode_signal.py"),
+        contigs="results/genomes/{genome}/contigs.tsv",
+        file=signal_file,
+        alias=genome_file("alias"),
+    output:
+        values="results/genomes/{genome}/signals/{track}.npy",
+        summary="results/genomes/{genome}/signals/{track}.summary.json",
+    log:
+        "logs/encode_signal/{genome}/{track}.log",
+    conda:
+        "../../envs/genome.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="4h",
+    params:
+        code=digest("encode_signal.py"),
+        alias=lambda wildcards, input: (
+            option("--alias", [input.alias]) if input.alias else ""
+        ),
+        format=lambda wildcards: signal_row(wildcards)["format"] or "auto",
+    message:
+        "Encoding signal {wildcards.track} of {wildcards.genome}"
+    shell:
+        "python {input.source[0]:q} --genome {wildcards.genome}"
+        " --genome-folder results/genomes/{wildcards.genome} --track {wildcards.track}"
+        " --file {input.file:q} --format {params.format} {params.alias}"
+        " --values {output.values:q} --summary {output.summary:q} > {log:q} 2>&1"

@@ -14,6 +14,7 @@ rule harvest_negatives:
             "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
         ),
         splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+        signals=training_signals,
     output:
         negatives="results/{screen}/hard_negatives/round{round}/seed{seed}/negatives.parquet",
         summary="results/{screen}/hard_negatives/round{round}/seed{seed}/summary.json",
@@ -31,6 +32,7 @@ rule harvest_negatives:
     params:
         code=digest("harvest_negatives.py"),
         data=training_data,
+        batches=training_batches,
         settings=harvest_settings,
         classes=label_classes,
         ignore_margin=setting("ignore_margin"),
@@ -42,7 +44,7 @@ rule harvest_negatives:
         " {wildcards.round}"
     shell:
         "python {input.source[0]:q} --model {params.folder:q} {params.data}"
-        " --classes {params.classes:q} --settings {params.settings:q}"
+        " {params.batches} --classes {params.classes:q} --settings {params.settings:q}"
         " --ignore-margin {params.ignore_margin} --memory-gb {params.memory_gb}"
         " --device {params.device} --threads {threads}"
         " --output {output.negatives:q} --summary {output.summary:q} > {log:q} 2>&1"

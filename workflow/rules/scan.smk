@@ -7,6 +7,7 @@ rule scan_genome:
         codes="results/genomes/{genome}/codes.npy",
         contigs="results/genomes/{genome}/contigs.tsv",
         split=split_of,
+        signals=genome_signals,
     output:
         shard=directory("{road}/scan/{genome}/shards/{shard}-of-{shards}"),
     log:
@@ -25,6 +26,7 @@ rule scan_genome:
         bundle=subpath(input.model, parent=True),
         network=network_code,
         parts=scan_parts,
+        signals=scan_signals,
         keep_scores=keep_scores,
         device=PLAN.settings["device"],
     message:
@@ -33,7 +35,7 @@ rule scan_genome:
     shell:
         "python {input.source[0]:q} --model {params.bundle:q} {params.network}"
         " --genome-folder results/genomes/{wildcards.genome} --split {input.split:q}"
-        " --parts {params.parts} --shard {wildcards.shard} --shards {wildcards.shards}"
+        " --parts {params.parts} {params.signals} --shard {wildcards.shard} --shards {wildcards.shards}"
         " --device {params.device} --threads {threads} {params.keep_scores}"
         " --output-dir {output.shard:q} > {log:q} 2>&1"
 

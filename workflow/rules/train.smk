@@ -76,6 +76,9 @@ rule train_model:
             "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
         ),
         splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+        motifs=stem_motif_file,
+        signals=training_signals,
+        tracks=auxiliary_files,
     output:
         weights="results/{screen}/training/base/round{round}/seed{seed}/model.safetensors",
         model="results/{screen}/training/base/round{round}/seed{seed}/model.json",
@@ -96,8 +99,13 @@ rule train_model:
     params:
         code=digest("train_model.py"),
         data=training_data,
+        batches=training_batches,
+        channels=channels,
         model=setting("model"),
         training=setting("training"),
+        motifs=stem_motifs,
+        auxiliary=setting("auxiliary"),
+        tracks=auxiliary_options,
         classes=label_classes,
         labels=setting("labels"),
         reverse_complement=setting("reverse_complement"),
@@ -111,7 +119,9 @@ rule train_model:
         " {wildcards.round}, on {threads} threads"
     shell:
         "python {input.source[0]:q} --windows {input.windows:q} {params.data}"
-        " --model {params.model:q} --training {params.training:q}"
+        " {params.batches} {params.channels}"
+        " --model {params.model:q} --training {params.training:q} {params.motifs}"
+        " --auxiliary {params.auxiliary:q} {params.tracks}"
         " --classes {params.classes:q} --labels {params.labels}"
         " --reverse-complement {params.reverse_complement}"
         " --ignore-margin {params.ignore_margin} --seed {wildcards.seed}"
@@ -217,6 +227,7 @@ rule calibrate_model:
             "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
         ),
         splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+        signals=training_signals,
     output:
         weights="{road}/model/model.safetensors",
         model="{road}/model/model.json",
@@ -235,6 +246,7 @@ rule calibrate_model:
     params:
         code=digest("calibrate_model.py"),
         data=training_data,
+        batches=training_batches,
         settings=setting("calibration"),
         memory_gb=setting("scan", "memory_gb"),
         precision=setting("scan", "precision"),
@@ -249,6 +261,7 @@ rule calibrate_model:
         "Calibrating {wildcards.road} at natural prevalence"
     shell:
         "python {input.source[0]:q} --model {params.training:q} {params.network} {params.data}"
+        " {params.batches}"
         " --settings {params.settings:q} --classes {params.classes:q}"
         " --labels {params.labels} --ignore-margin {params.ignore_margin}"
         " --device {params.device} --threads {threads} --memory-gb {params.memory_gb}"
