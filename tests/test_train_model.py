@@ -191,7 +191,7 @@ def test_cuda_that_is_absent_is_an_error(planted, tmp_path, capsys):
         ("--training", '{"learning_rate": "x"}', "training.learning_rate is 'x'; expected a numb"),
         ("--auxiliary", '{"a": {"property": "at"}}', "auxiliary.a.property is 'at'; expected one"),
         ("--model", "[]", "model is []; expected a table with a preset"),
-        ("--model", '{"preset": "pwm"}', "model.preset is 'pwm'; expected one of dilated, motif_"),
+        ("--model", '{"preset": "pwm"}', "model.preset is 'pwm'; expected one of dilated, "),
         ("--model", '{"preset": "dilated", "dropout": 2}', "model.dropout is 2.0"),
         ("--classes", '{"ctcf": {"stranded": true}}', "toy holds no site of class ctcf"),
         ("--classes", "{}", "expected a table of one class or more"),
