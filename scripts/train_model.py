@@ -1,9 +1,10 @@
 """Train a network on sampled windows and write it, uncalibrated, as a model folder.
 
 In: windows (augmented), and for every training genome its encoded folder, sites, intervals and
-split. Out: model.safetensors, model.json (probabilities stay uncalibrated until calibrate_model has
-run) and history.tsv in --output-dir. The weights kept are those with the best average precision on
-the validation part, measured at the genome's own rate of sites.
+split, and the values of tracks that are learned beside the classes. Out: model.safetensors,
+model.json (probabilities stay uncalibrated until calibrate_model has run) and history.tsv in
+--output-dir. The weights kept are those with the best average precision on the validation part,
+measured at the genome's own rate of sites.
 
 Mini-batches take equally many windows from every laboratory (--laboratory), where some are named.
 
@@ -25,15 +26,19 @@ from pathlib import Path
 
 import torch
 
+from genomesieve.alphabet import DNA
 from genomesieve.architecture import (
     NETWORKS,
     REVERSE_COMPLEMENTS,
     Architecture,
     resolve_network,
 )
+from genomesieve.auxiliary import measure_spread, prior_loss
+from genomesieve.auxiliary_settings import AuxiliaryTask, resolve_auxiliary
 from genomesieve.batches import WindowSource
 from genomesieve.bundle import Bundle, save_bundle
 from genomesieve.command_line import (
+    NamedPaths,
     add_class_arguments,
     add_device_arguments,
     add_genome_arguments,
@@ -58,8 +63,12 @@ from genomesieve.labelled_genome import (
     read_splits,
     shared_strandedness,
 )
+from genomesieve.motif_filters import set_motif_filters
+from genomesieve.motifs import Motif, find_motifs, read_jaspar
 from genomesieve.networks import build_network, set_prior
 from genomesieve.signal_scaling import set_signal_scale, training_moments
+from genomesieve.signals import open_signal
+from genomesieve.track_targets import TrackTargets
 from genomesieve.training import Trainer, TrainingSettings
 
 logger = logging.getLogger(__name__)
@@ -95,6 +104,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default={},
         help='JSON or its file, such as {"steps": 1000, "batch": 16, "learning_rate": 0.002}',
     )
+    add_auxiliary_arguments(parser)
     parser.add_argument(
         "--reverse-complement",
         choices=REVERSE_COMPLEMENTS,
@@ -108,6 +118,17 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default=0,
         help="bp around a site's interval that are left out of the loss",
     )
+    parser.add_argument(
+        "--stem-motifs",
+        type=Path,
+        help="motif file (JASPAR) whose motifs the first filters start as",
+    )
+    parser.add_argument(
+        "--stem-matrices",
+        type=json_value,
+        default=[],
+        help="JSON list of identifiers or names in it (default: the classes' own names)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and order of windows")
     add_device_arguments(parser)
     parser.add_argument(
@@ -115,6 +136,24 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of the model")
     return parser.parse_args(argv)
+
+
+def add_auxiliary_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what is learned beside the classes."""
+    parser.add_argument(
+        "--auxiliary",
+        type=json_value,
+        default={},
+        help="JSON or its file: what is learned beside the classes, such as "
+        '{"gc": {"property": "gc", "weight": 0.1}}',
+    )
+    parser.add_argument(
+        "--auxiliary-track",
+        action=NamedPaths,
+        default={},
+        metavar="GENOME:TRACK=PATH",
+        help="values from encode_signal of a track that is learned; repeat",
+    )
 
 
 def parse_description(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -161,9 +200,15 @@ def train(arguments: argparse.Namespace) -> None:
         arguments.signals,
     )
     resident = None if arguments.signals else resident_genomes(genomes, device)
-    sources = read_sources(arguments.windows, genomes, architecture, settings, resident, numbers)
+    tasks = resolve_auxiliary(arguments.auxiliary, architecture)
+    tracks = open_tracks(arguments.auxiliary_track, tasks, genomes, architecture)
+    sources = read_sources(
+        arguments.windows, genomes, architecture, settings, resident, numbers, tracks
+    )
     splits = read_splits(arguments.split)
     prevalence = part_prevalence(genomes, splits, architecture.resolution)
+    unit = prior_loss(prevalence, arguments.labels)
+    auxiliary = measure_spread(tasks, architecture, sources["train"], unit) if tasks else None
     torch.manual_seed(arguments.seed)
     network = build_network(
         architecture,
@@ -177,6 +222,8 @@ def train(arguments: argparse.Namespace) -> None:
         moments = training_moments((one.genome for one in genomes.values()), splits)
         set_signal_scale(network, *moments)
     set_prior(network, prevalence, arguments.labels, 1 - settings.logit_adjustment)
+    motifs = start_motifs(arguments, names)
+    filters = set_motif_filters(network, motifs)
     bundle = Bundle(
         name=architecture.settings.preset,
         network=network,
@@ -192,9 +239,13 @@ def train(arguments: argparse.Namespace) -> None:
             **describe_run(arguments, device, sources["train"]),
             "genomes": sorted(genomes),
             "prevalence": dict(zip(names, prevalence.tolist())),
+            "stem_motifs": [motif.identifier for motif in motifs],
+            "auxiliary": {} if auxiliary is None else auxiliary.describe(),
         },
     )
     log_start(bundle, sources["train"])
+    if motifs:
+        logger.info("%d first filters start as %d motifs", filters, len(motifs))
     trainer = Trainer(
         network,
         sources["train"],
@@ -207,9 +258,19 @@ def train(arguments: argparse.Namespace) -> None:
         prevalence,
         arguments.checkpoint,
         fingerprint(arguments),
+        auxiliary,
     )
     bundle.history = trainer.fit()
     save_bundle(arguments.output_dir, bundle)
+
+
+def start_motifs(arguments: argparse.Namespace, classes: list[str]) -> list[Motif]:
+    """Return the motifs that the first filters start as; none without a motif file."""
+    if arguments.stem_motifs is None:
+        return []
+    known = read_jaspar(arguments.stem_motifs, DNA)
+    wanted = arguments.stem_matrices or classes
+    return [one for item in wanted for one in find_motifs(known, item, str(arguments.stem_motifs))]
 
 
 def check_laboratories(arguments: argparse.Namespace, architecture: Architecture) -> None:
@@ -252,17 +313,51 @@ def read_sources(
     settings: TrainingSettings,
     resident: dict[str, torch.Tensor] | None,
     laboratories: dict[str, int],
+    tracks: TrackTargets | None,
 ) -> dict[str, WindowSource]:
-    """Read the windows table as one source of batches for `train` and one for `valid`."""
+    """Read the windows table as one source of batches for `train` and one for `valid`.
+
+    Tracks are learned, and so not needed for validation.
+    """
     windows = read_table(path, "windows", WINDOW_COLUMNS)
     how = {"resident": resident, "laboratories": laboratories}
     sources = {
-        part: WindowSource(rows, genomes, architecture, settings.weight_cap, **how)
+        part: WindowSource(
+            rows,
+            genomes,
+            architecture,
+            settings.weight_cap,
+            tracks=tracks if part == "train" else None,
+            **how,
+        )
         for part, rows in windows.groupby("part")
     }
     if set(sources) != {"train", "valid"}:
         raise InputError(f"{path} has parts {sorted(sources)}; expected train, valid")
     return sources
+
+
+def open_tracks(
+    paths: dict[str, Path],
+    tasks: list[AuxiliaryTask],
+    genomes: dict[str, LabelledGenome],
+    architecture: Architecture,
+) -> TrackTargets | None:
+    """Map the tracks that are learned beside the classes, named GENOME:TRACK, if there are any."""
+    learned = [task for task in tasks if task.track]
+    expected = {f"{genome}:{task.track}" for genome in genomes for task in learned}
+    if set(paths) != expected:
+        raise InputError(
+            f"--auxiliary-track names {', '.join(sorted(paths)) or 'none'}; expected "
+            f"{', '.join(sorted(expected)) or 'none'}, as in --auxiliary"
+        )
+    if not learned:
+        return None
+    values = {
+        name: [open_signal(paths[f"{name}:{t.track}"], t.track, one.genome) for t in learned]
+        for name, one in genomes.items()
+    }
+    return TrackTargets(values, [task.flank for task in learned], architecture.resolution)
 
 
 def describe_run(arguments: argparse.Namespace, device: torch.device, source: WindowSource) -> dict:
@@ -306,12 +401,16 @@ def file_digest(path: Path) -> str:
 def fingerprint(arguments: argparse.Namespace) -> str:
     """Digest everything that a checkpoint must agree on: data, settings, software."""
     inputs = [arguments.windows, *arguments.sites.values(), *arguments.intervals.values()]
+    inputs += [arguments.stem_motifs] if arguments.stem_motifs else []
+    inputs += arguments.auxiliary_track.values()
     content = {
         "inputs": [file_digest(path) for path in inputs],
         "contigs": [file_digest(folder / "contigs.tsv") for folder in arguments.genome.values()],
         "model": arguments.model,
         "training": arguments.training,
+        "auxiliary": arguments.auxiliary,
         "classes": arguments.classes,
+        "stem_matrices": arguments.stem_matrices,
         "labels": [arguments.labels, arguments.reverse_complement, arguments.ignore_margin],
         "signals": [(name, file_digest(path)) for name, path in arguments.signal.items()],
         "channels": arguments.signals,

@@ -17,6 +17,7 @@ from genomesieve.errors import InputError
 from genomesieve.training import Trainer
 from planted_genome import CLASSES, write_planted_genome
 
+AUXILIARY = {"share": {"property": "gc", "weight": 0.5}, "stacking": {"property": "stacking"}}
 SMALL = {"preset": "dilated", "channels": 4, "stem_kernels": [5], "kernel": 3, "dilations": [1]}
 
 
@@ -66,12 +67,15 @@ def test_killed_run_ends_where_the_unbroken_one_does(planted, tmp_path, monkeypa
     assert not (tmp_path / "checkpoint").exists()
 
 
-@pytest.mark.parametrize("norm", ["batch", "layer"])
-def test_killed_processes_end_where_the_unbroken_one_does(planted, tmp_path, repository, norm):
+@pytest.mark.parametrize(("norm", "auxiliary"), [("batch", AUXILIARY), ("layer", {})])
+def test_killed_processes_end_where_the_unbroken_one_does(
+    planted, tmp_path, repository, norm, auxiliary
+):
     """kill -9 at moments that nobody chose; every start takes up what the last one left."""
     training = {"steps": 24, "batch": 4, "validations": 2, "average": 0.5, "patience": 9}
     model = json.dumps(SMALL | {"norm": norm, "dropout": 0.1})
     options = {"--model": model, "--training": json.dumps(training | {"checkpoint_minutes": 0})}
+    options["--auxiliary"] = json.dumps(auxiliary)
     whole = tmp_path / "whole"
     assert train_model.main(arguments(planted, whole, **options)) == 0
     state = tmp_path / "checkpoint" / "state.pt"
@@ -92,8 +96,65 @@ def test_killed_processes_end_where_the_unbroken_one_does(planted, tmp_path, rep
     for key, value in one.network.state_dict().items():
         assert torch.equal(value, other.network.state_dict()[key]), key
     same = ["step", "loss", "validation_average_precision"]
+    same += [f"auxiliary_loss.{name}" for name in auxiliary]
     pd.testing.assert_frame_equal(one.history[same], other.history[same], check_exact=True)
     assert not state.parent.exists()
+
+
+def test_what_is_learned_beside_the_classes_is_only_told_of(planted, tmp_path):
+    """The model folder is that of a network which learned its classes alone, but for weights."""
+    alone, beside = tmp_path / "alone", tmp_path / "beside"
+    options = {"--auxiliary": json.dumps(AUXILIARY)}
+    assert train_model.main(arguments(planted, alone)) == 0
+    assert train_model.main(arguments(planted, beside, **options)) == 0
+    one, other = load_bundle(alone), load_bundle(beside)
+    kept = one.network.state_dict(), other.network.state_dict()
+    assert {k: v.shape for k, v in kept[0].items()} == {k: v.shape for k, v in kept[1].items()}
+    assert not torch.equal(kept[0]["stem.0.weight"], kept[1]["stem.0.weight"])
+    assert one.describe()["parameters"] == other.describe()["parameters"]
+    assert one.training["auxiliary"] == {}
+    said = other.training["auxiliary"]["share"]
+    # The planted genome is random: half of its bases are G or C.
+    window = 1 + 2 * said["flank"]
+    assert said["mean"] == pytest.approx(0.5, abs=0.02)
+    assert said["standard_deviation"] == pytest.approx(0.5 / window**0.5, rel=0.1)
+    assert (said["property"], said["weight"]) == ("gc", 0.5)
+    # Half the loss of a network that knows the rates alone.
+    rates = np.array(list(other.training["prevalence"].values()))
+    rates = np.append(rates, 1 - rates.sum())
+    assert said["factor_of_loss"] == pytest.approx(-0.5 * (rates * np.log(rates)).sum())
+    assert other.history["auxiliary_loss.share"].notna().all()
+
+
+def test_a_track_is_learned(planted, tmp_path):
+    """A track that follows from the sequence is found, on windows of both strands."""
+    codes = np.load(planted.folder / "codes.npy")
+    np.save(tmp_path / "track.npy", (3 * np.isin(codes, [1, 2])).astype(np.float16))
+    options = {
+        "--auxiliary": '{"strong": {"track": "s", "weight": 50}}',
+        "--auxiliary-track": f"toy:s={tmp_path / 'track.npy'}",
+        "--training": '{"steps": 40, "batch": 4, "validations": 2, "learning_rate": 0.02}',
+    }
+    assert train_model.main(arguments(planted, tmp_path / "out", **options)) == 0
+    bundle = load_bundle(tmp_path / "out")
+    said = bundle.training["auxiliary"]["strong"]
+    assert (said["track"], said["flank"]) == ("s", 0)
+    # The training part is random: half of its bases are G or C.
+    assert said["mean"] == pytest.approx(1.5, abs=0.02)
+    assert said["standard_deviation"] == pytest.approx(1.5, rel=0.02)
+    losses = bundle.history["auxiliary_loss.strong"]
+    assert losses.iloc[-1] < 0.5 * losses.iloc[0]
+
+
+def test_tracks_that_do_not_fit_are_named(planted, tmp_path, capsys):
+    auxiliary = {"--auxiliary": '{"open": {"track": "atac"}}'}
+    message = bad_input(planted, tmp_path, capsys, **auxiliary)
+    assert "--auxiliary-track names none; expected toy:atac, as in --auxiliary" in message
+    np.save(tmp_path / "short.npy", np.zeros(7, dtype=np.float16))
+    track = {"--auxiliary-track": f"toy:atac={tmp_path / 'short.npy'}"}
+    assert "holds (7,) float16" in bad_input(planted, tmp_path, capsys, **auxiliary, **track)
+    message = bad_input(planted, tmp_path, capsys, **track)
+    assert "--auxiliary-track names toy:atac; expected none" in message
 
 
 def test_checkpoint_of_another_run_is_ignored(planted, tmp_path, capsys):
@@ -128,6 +189,7 @@ def test_cuda_that_is_absent_is_an_error(planted, tmp_path, capsys):
         ("--training", '{"steps": 0}', "expected above 0"),
         ("--training", '{"warmup": 2}', "training.warmup is 2.0; expected a share"),
         ("--training", '{"learning_rate": "x"}', "training.learning_rate is 'x'; expected a numb"),
+        ("--auxiliary", '{"a": {"property": "at"}}', "auxiliary.a.property is 'at'; expected one"),
         ("--model", "[]", "model is []; expected a table with a preset"),
         ("--model", '{"preset": "pwm"}', "model.preset is 'pwm'; expected one of dilated, motif_"),
         ("--model", '{"preset": "dilated", "dropout": 2}', "model.dropout is 2.0"),

@@ -305,6 +305,30 @@ def test_commands_of_the_binding_recipe_are_understood(repository, tmp_path):
     assert planned_jobs(plan)["merge_scan_binding_labelled"] == 2
 
 
+def test_tracks_that_are_learned_are_encoded_for_training_alone(repository, tmp_path):
+    (tmp_path / "open.bw").touch()
+    for name in ("yeast.fa", "peaks.bed"):
+        (tmp_path / name).touch()
+    write_binding(repository, tmp_path, tmp_path / "yeast.fa", tmp_path / "peaks.bed")
+    sheet = tmp_path / "config/recipes/binding.tracks.tsv"
+    columns = sheet.read_text().splitlines()[0].split("\t")
+    row = {"track": "openness", "genome": "yeast", "file": "open.bw", "role": "auxiliary"}
+    sheet.write_text(sheet.read_text() + "\t".join(row.get(name, "") for name in columns) + "\n")
+    path = tmp_path / "config/recipes/binding.yaml"
+    config = yaml.safe_load(path.read_text())
+    config["screens"]["binding"]["auxiliary"] = {"open": {"track": "openness"}}
+    path.write_text(yaml.safe_dump(config))
+    plan = snakemake(
+        repository, tmp_path, "--configfile", str(path), "--dry-run", "--printshellcmds"
+    )
+    assert "encode_signal" in assert_commands_are_understood(plan)
+    assert planned_jobs(plan)["encode_signal"] == 1
+    commands = re.findall(r"^Shell command: (python .*)$", plan.stdout, re.MULTILINE)
+    named = "--auxiliary-track yeast:openness=results/genomes/yeast/signals/openness.npy"
+    (user,) = (Path(shlex.split(line)[1]).stem for line in commands if named in line)
+    assert user == "train_model"
+
+
 def test_a_network_of_ones_own_is_imported_and_not_trained(repository, tmp_path):
     shutil.copytree(repository / "config" / "recipes", tmp_path / "config" / "recipes")
     (tmp_path / "data").mkdir()

@@ -28,7 +28,7 @@ REVERSE_COMPLEMENTS = ("augment", "average", "equivariant")
 _OF_WINDOWS = ("layers", "window", "reach")
 _OF_TRUNK = {
     "none": (),
-    "dilated": ("kernel", "dilations"),
+    "dilated": ("kernel", "dilations", "skips", "leak"),
     **dict.fromkeys(("rnn", "lstm", "gru"), ("units", *_OF_WINDOWS)),
     "attention": ("heads", "positions", *_OF_WINDOWS),
 }
@@ -59,6 +59,11 @@ class NetworkSettings:
         One of `TRUNKS`.
     kernel, dilations : int, tuple of int
         Trunk `dilated`: filter width, and one block of two convolutions a dilation.
+    skips : int
+        Trunk `dilated`: the output is the sum of skip connections from the stem and after every so
+        many blocks, as in SpliceAI (Jaganathan et al. 2019); 0 for the last block's output alone.
+    leak : float
+        Trunk `dilated`: slope of its activations below zero; 0 is ReLU.
     units : int
         Trunks `rnn`, `lstm`, `gru`: hidden units a direction.
     layers : int
@@ -87,6 +92,8 @@ class NetworkSettings:
     trunk: str = "none"
     kernel: int = 7
     dilations: tuple[int, ...] = (1, 2, 4, 8)
+    skips: int = 0
+    leak: float = 0.0
     units: int = 32
     layers: int = 1
     heads: int = 4
@@ -112,13 +119,21 @@ class NetworkSettings:
                 raise InputError(
                     f"model.{name} is {getattr(self, name)!r}; expected one of {', '.join(known)}"
                 )
-        for name in ("pool_margin", "reach", "hidden"):
+        for name in ("pool_margin", "reach", "hidden", "skips"):
             if getattr(self, name) < 0:
                 raise InputError(f"model.{name} is {getattr(self, name)}; expected 0 or more")
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"model.dropout is {self.dropout}; expected at least 0 and below 1")
+        for name in ("dropout", "leak"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(
+                    f"model.{name} is {getattr(self, name)}; expected at least 0 and below 1"
+                )
         self._check_pools()
         self._check_attention()
+        if self.skips and len(self.dilations) % self.skips:
+            raise InputError(
+                f"model.skips is {self.skips}; expected a divisor of the number of dilations, "
+                f"{len(self.dilations)}"
+            )
 
     def _check_pools(self) -> None:
         """Raise InputError unless bins, pools and windows divide each other exactly."""
@@ -274,6 +289,16 @@ Settings = NetworkSettings | PwmSettings | KmerSettings | CustomSettings
 _DISTANT = {"stem_kernels": (15,), "stem_pools": (5,), "resolution": 50, "pooling": "max"}
 PRESETS: dict[str, tuple[type, dict]] = {
     "dilated": (NetworkSettings, {"trunk": "dilated"}),
+    "spliceai": (
+        NetworkSettings,
+        {
+            "trunk": "dilated",
+            "stem_kernels": (1,),
+            "kernel": 11,
+            "dilations": (*(1, 1, 1, 1), *(4, 4, 4, 4)),
+            "skips": 4,
+        },
+    ),
     "motif_cnn": (
         NetworkSettings,
         {

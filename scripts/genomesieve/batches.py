@@ -28,6 +28,7 @@ from genomesieve.gathering import (
 from genomesieve.genome import gather_codes
 from genomesieve.labelled_genome import LabelledGenome
 from genomesieve.signals import gather_signal
+from genomesieve.track_targets import TrackTargets
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,15 @@ class Batch:
         Weight of the bin in the loss, 0 where it is ignored.
     laboratories : torch.Tensor or None, shape=(N,), int64
         Number of each window's laboratory, -1 for none; None where no genome has one.
+    tracks : torch.Tensor or None, shape=(N, tracks, bins), float32
+        Values of the tracks that are learned beside the classes.
     """
 
     x: Tensor
     sites: Tensor
     weights: Tensor
     laboratories: Tensor | None = None
+    tracks: Tensor | None = None
 
     def rows(self, chosen: slice) -> Batch:
         """Return some of the windows, without a copy."""
@@ -61,7 +65,7 @@ class Batch:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """Return the batch with all its tensors changed."""
-        items = (self.x, self.sites, self.weights, self.laboratories)
+        items = vars(self).values()
         return Batch(*(None if item is None else change(item) for item in items))
 
 
@@ -81,9 +85,11 @@ class WindowSource:
         gathers on the host from the mapped genomes.
     resident : dict of str to torch.Tensor, or None
         The codes of every genome where they are on a device already; in place of `device`. Signals
-        are gathered on the host.
+        and tracks are gathered on the host.
     laboratories : mapping of str to int, or None
         Number of the laboratory that each genome's data comes from, for genomes that name one.
+    tracks : TrackTargets or None
+        Tracks of all genomes that are learned beside the classes.
 
     Raises
     ------
@@ -100,12 +106,13 @@ class WindowSource:
         device: torch.device | None = None,
         resident: dict[str, Tensor] | None = None,
         laboratories: Mapping[str, int] | None = None,
+        tracks: TrackTargets | None = None,
     ):
         lengths = windows["length"].unique()
         if len(lengths) != 1:
             raise InputError(f"windows have {len(lengths)} different lengths; expected one")
         self.length = int(lengths[0])
-        self.genomes = genomes
+        self.genomes, self._tracks = genomes, tracks
         self.architecture = architecture
         self.bins = self.length // architecture.resolution
         self._minus = windows["strand"].to_numpy(str) == "-"
@@ -152,12 +159,12 @@ class WindowSource:
         minus = self._minus[rows]
         sites[minus], weights[minus] = sites[minus][..., ::-1], weights[minus][..., ::-1]
         named = self._laboratory
-        named = None if named is None else torch.from_numpy(named[rows])
+        more = None if named is None else torch.from_numpy(named[rows]), self._track_means(rows)
         if self._resident is None:
-            return Batch(x, torch.from_numpy(sites), torch.from_numpy(weights), named)
+            return Batch(x, torch.from_numpy(sites), torch.from_numpy(weights), *more)
         x, unknown = self._resident_sequence(rows)
         sites, weights = to_device(sites, x.device), to_device(weights, x.device)
-        return Batch(x, sites, weights.masked_fill_(unknown[:, None], 0), named)
+        return Batch(x, sites, weights.masked_fill_(unknown[:, None], 0), *more)
 
     def _labels(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return where bins (N, classes, bins) hold sites and where intervals hide them."""
@@ -178,6 +185,18 @@ class WindowSource:
                     window, where = labelled.ignored_bins(row, side, *place)
                     ignored[targets[window], row, where] = True
         return sites, ignored
+
+    def _track_means(self, rows: np.ndarray) -> Tensor | None:
+        """Return the means of tracks (N, tracks, bins) in the order of each window's strand."""
+        if self._tracks is None:
+            return None
+        means = np.empty((len(rows), len(self._tracks.flanks), self.bins), dtype=np.float32)
+        for labelled, mine in self._by_genome(rows):
+            place = *self._rows[rows[mine]].T, self.length
+            means[mine] = self._tracks.bin_means(labelled.genome.name, *place)
+        minus = self._minus[rows]
+        means[minus] = means[minus][..., ::-1]
+        return torch.from_numpy(means)
 
     def _by_genome(self, rows: np.ndarray) -> Iterator[tuple[LabelledGenome, np.ndarray]]:
         """Yield each genome with the places in `rows` of its windows."""

@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
 
 from genomesieve.architecture import Architecture, resolve_network
+from genomesieve.auxiliary_settings import resolve_auxiliary
 from genomesieve.custom_settings import CustomSettings, check_sources, output_order
 from genomesieve.errors import InputError
 from genomesieve.files import existing_file
@@ -101,6 +102,12 @@ class Screen:
     def network_code(self) -> str:
         """The `file.py:Class` of the user's own network; empty for the presets."""
         return self.architecture.settings.network if self.imported else ""
+
+    @property
+    def auxiliary_tracks(self) -> tuple[str, ...]:
+        """Tracks that the network learns beside its classes."""
+        tasks = self.settings["auxiliary"].values()
+        return tuple(dict.fromkeys(task["track"] for task in tasks if task.get("track")))
 
     @property
     def used_genomes(self) -> tuple[str, ...]:
@@ -457,6 +464,7 @@ def _screen(name: str, settings: dict, genomes: Mapping[str, Genome], tracks: li
     _check_split(screen, where)
     _check_same_splits(screen, genomes, where)
     _check_signals(screen, tracks, where)
+    _check_auxiliary(screen, tracks, where)
     return screen
 
 
@@ -514,6 +522,32 @@ def _check_signals(screen: Screen, tracks: list[dict], where: str) -> None:
                     f"{where}.signals names {name!r}, which genome {genome} lacks; expected a "
                     "track of role signal with that name for every genome of the screen"
                 )
+
+
+def _check_auxiliary(screen: Screen, tracks: list[dict], where: str) -> None:
+    """Raise InputError unless what is learned beside the classes can be, on every genome."""
+    given = screen.settings["auxiliary"]
+    if given and screen.imported:
+        raise InputError(
+            f"{where}.auxiliary is {given}; expected none: a custom network is not trained"
+        )
+    try:
+        resolve_auxiliary(given, screen.architecture)
+    except InputError as error:
+        raise InputError(f"{where}.{error}") from None
+    for track in screen.auxiliary_tracks:
+        for genome in screen.train_genomes:
+            known = [row["track"] for row in tracks if _is_auxiliary(row, genome)]
+            if track not in known:
+                raise InputError(
+                    f"{where}.auxiliary names track {track!r}, not a track of role auxiliary on "
+                    f"{genome}; {_nearest(track, known)}"
+                )
+
+
+def _is_auxiliary(row: dict, genome: str) -> bool:
+    """Tell whether a row of the sheet of tracks can be learned on a genome."""
+    return row["role"] == "auxiliary" and row["genome"] == genome
 
 
 def _tracks_of(genome: str, settings: dict, tracks: list[dict]) -> list[dict]:

@@ -90,7 +90,8 @@ def _finish(path: Path, number: int, header, rows, alphabet: Alphabet) -> Motif:
             f"lengths {sorted(widths)}"
         )
     counts = np.array([rows[letter] for letter in alphabet.letters])
-    return Motif(header[0], header[-1], counts)
+    # Some files name the taxon after the name; JASPAR names hold no blank.
+    return Motif(header[0], header[min(1, len(header) - 1)], counts)
 
 
 def find_motifs(motifs: list[Motif], wanted: str, source: str) -> list[Motif]:

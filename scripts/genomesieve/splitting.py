@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 from collections.abc import Iterable, Mapping
 
@@ -56,8 +57,8 @@ def split_by_lists(
     Parameters
     ----------
     lists : mapping of str to list of str
-        Part to contigs (`chr1`, meaning all its regions) or stretches (`chr1:0-5000`, 0-based
-        half-open).
+        Part to contigs (`chr1`, meaning all its regions; `chrUn_*` for all that are so called) or
+        stretches (`chr1:0-5000`, 0-based half-open).
     regions : pandas.DataFrame
         Columns contig, start, end: what of the genome is used at all.
     contigs : pandas.DataFrame
@@ -292,9 +293,17 @@ def _check_fractions(fractions: Mapping[str, float], genome: str) -> dict[str, f
 def _stretches(
     text: str, whole: pd.DataFrame, contigs: pd.DataFrame, genome: str, key: str
 ) -> list[tuple[str, int, int]]:
-    """Return (contig, start, end) of a contig's regions or of one stretch inside them."""
-    if (contigs["contig"] == text).any():
-        mine = whole[whole["contig"] == text]
+    """Return (contig, start, end) of the regions of some contigs or of one stretch inside them."""
+    named = contigs["contig"] == text
+    if "*" in text and not named.any():
+        named = contigs["contig"].map(lambda name: fnmatch.fnmatchcase(name, text)).astype(bool)
+        if not named.any():
+            raise InputError(
+                f"{key}: no contig of genome {genome} is like {text}; expected a pattern such as "
+                "chrUn_* that some contigs match"
+            )
+    if named.any():
+        mine = whole[whole["contig"].isin(contigs.loc[named, "contig"])]
         if mine.empty:
             raise InputError(f"{key}: contig {text} is not among the regions of genome {genome}")
         return list(mine[["contig", "start", "end"]].itertuples(index=False, name=None))

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
+from genomesieve.auxiliary import Auxiliary
 from genomesieve.batches import Batch, WindowSource
 from genomesieve.domain_norm import use_laboratories
 from genomesieve.errors import InputError
@@ -123,8 +124,8 @@ class _Progress:
     seconds: float
     rows: list[dict]
     best_weights: dict[str, Tensor]
-    losses: list[float]
-    """Of the steps since the last validation."""
+    losses: list[list[float]]
+    """Of the classes and of each auxiliary task, for every step since the last validation."""
 
 
 class Trainer:
@@ -148,6 +149,8 @@ class Trainer:
         Folder for the state of an unfinished run; removed on success.
     fingerprint : str
         Digest of configuration, data and code; a checkpoint with another one is ignored.
+    auxiliary : Auxiliary or None
+        What is learned beside the classes.
     """
 
     def __init__(
@@ -163,8 +166,12 @@ class Trainer:
         prevalence: np.ndarray | None = None,
         checkpoint: Path | None = None,
         fingerprint: str = "",
+        auxiliary: Auxiliary | None = None,
     ):
         self.network = network.to(device)
+        self.auxiliary = auxiliary
+        if auxiliary is not None:
+            auxiliary.attach(self.network)
         self.train, self.valid = train, valid
         self._groups = train.laboratory_rows
         self.classes, self.labels = classes, labels
@@ -195,8 +202,9 @@ class Trainer:
         Returns
         -------
         pandas.DataFrame
-            One row a validation: step, loss (mean since the last), learning_rate,
-            validation_average_precision (mean and one a class), bases_per_second, seconds.
+            One row a validation: step, loss (of the classes, mean since the last), learning_rate,
+            validation_average_precision (mean and one a class), bases_per_second, seconds, and
+            auxiliary_loss of each task (unweighted, mean since the last).
 
         Raises
         ------
@@ -212,7 +220,8 @@ class Trainer:
             state.losses.append(self._step())
             bar.update()
             if state.step % 10 == 0:
-                bar.set_postfix(loss=f"{np.mean(state.losses[-50:]):.4f}", AP=f"{state.best:.3f}")
+                loss = np.mean([losses[0] for losses in state.losses[-50:]])
+                bar.set_postfix(loss=f"{loss:.4f}", AP=f"{state.best:.3f}")
             if state.step in self._validate_at:
                 self._count_seconds()
                 self._validate()
@@ -223,6 +232,8 @@ class Trainer:
                 self._save()
         bar.close()
         self.network.load_state_dict(state.best_weights)
+        if self.auxiliary is not None:
+            self.auxiliary.detach(self.network)
         if self.checkpoint is not None:
             shutil.rmtree(self.checkpoint, ignore_errors=True)
         return pd.DataFrame(state.rows)
@@ -259,22 +270,22 @@ class Trainer:
             return self._ahead[1]
         return self.train.batch(self._rows(step)).to(self.device)
 
-    def _step(self) -> float:
-        """Run one optimiser step and return its loss."""
+    def _step(self) -> list[float]:
+        """Run one optimiser step and return its losses: of the classes, then of auxiliary tasks."""
         step = self.state.step
         torch.manual_seed(hash((self.seed, step)) & 0x7FFFFFFF)
         self.network.train()
         batch = self._batch(step)
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self._gradient(batch)
+        losses = self._gradient(batch)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
         # Reading the loss waits for the GPU; the next batch is ready then.
         if self.makes_ahead and step + 1 < self.settings.steps:
             self._ahead = step + 1, self._batch(step + 1)
-        value = float(loss)
-        if not (math.isfinite(value) and math.isfinite(float(norm))):
+        values = losses.tolist()
+        if not all(map(math.isfinite, [*values, float(norm)])):
             raise InputError(
-                f"training diverged: loss {value}, gradient norm {float(norm)} at step {step}; "
+                f"training diverged: loss {values[0]}, gradient norm {float(norm)} at step {step}; "
                 f"lower training.learning_rate (now {self.settings.learning_rate})"
             )
         self.optimizer.step()
@@ -282,23 +293,40 @@ class Trainer:
         if self.averaged is not None:
             self.averaged.update_parameters(self.network)
         self.state.step += 1
-        return value
+        return values
 
     def _gradient(self, batch: Batch) -> Tensor:
-        """Add up the gradient of a batch, part after part, and return its loss."""
-        total = torch.zeros((), device=self.device)
+        """Add up a batch's gradient, part after part, and return its losses as `_step` does."""
+        total: Tensor | float = 0.0
         for rows in torch.arange(len(batch.x)).chunk(self.settings.accumulate):
             part = batch.rows(slice(int(rows[0]), int(rows[-1]) + 1))
             with torch.autocast(
                 self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"
             ):
                 use_laboratories(self.network, part.laboratories)
-                logits = self.network(part.x)
-            loss = weighted_loss(logits, part, self.labels, self.settings.imbalance, self._prior)
-            loss = loss * (len(rows) / len(batch.x))
-            loss.backward()
-            total += loss.detach()
+                outputs = self.network(part.x)
+            loss, every = self._losses(outputs, part)
+            share = len(rows) / len(batch.x)
+            (loss * share).backward()
+            total = total + every.detach() * share
         return total
+
+    def _losses(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return what is made small, and its parts: the classes' loss, then each auxiliary one."""
+        logits, guesses = outputs, None
+        if self.auxiliary is not None:
+            logits, guesses = self.auxiliary.split(outputs)
+        loss = weighted_loss(logits, batch, self.labels, self.settings.imbalance, self._prior)
+        if guesses is None:
+            return loss, loss[None]
+        others = self.auxiliary.losses(guesses, batch)
+        return loss + self.auxiliary.add_up(others), torch.cat([loss[None], others])
+
+    @property
+    def _auxiliary_columns(self) -> list[str]:
+        """Columns of the history for auxiliary losses."""
+        names = [] if self.auxiliary is None else self.auxiliary.names
+        return [f"auxiliary_loss.{name}" for name in names]
 
     @property
     def _kept(self) -> nn.Module:
@@ -309,6 +337,7 @@ class Trainer:
         """Measure average precision on the validation part; keep the weights if it is the best."""
         state = self.state
         losses, state.losses = state.losses, []
+        means = np.mean(losses, axis=0).tolist()
         precisions = validation_average_precision(
             self._kept, self.valid, len(self.classes), self.labels, self.device
         )
@@ -317,7 +346,7 @@ class Trainer:
         before = state.rows[-1]["seconds"] if state.rows else 0.0
         row = {
             "step": state.step,
-            "loss": float(np.mean(losses)),
+            "loss": means[0],
             "learning_rate": self.optimizer.param_groups[0]["lr"],
             "validation_average_precision": mean,
             **{
@@ -326,6 +355,7 @@ class Trainer:
             },
             "bases_per_second": done / max(state.seconds - before, 1e-9),
             "seconds": state.seconds,
+            **dict(zip(self._auxiliary_columns, means[1:])),
         }
         state.rows.append(row)
         logger.info(

@@ -39,10 +39,10 @@ class ResidualBlock(nn.Module):
         self.crop = 2 * (kernel // 2) * dilation
         self.layers = nn.Sequential(
             build_norm(settings.norm, channels, tied),
-            nn.ReLU(),
+            nn.LeakyReLU(settings.leak) if settings.leak else nn.ReLU(),
             _convolution(tied, channels, channels, kernel, dilation),
             build_norm(settings.norm, channels, tied),
-            nn.ReLU(),
+            nn.LeakyReLU(settings.leak) if settings.leak else nn.ReLU(),
             _convolution(tied, channels, channels, kernel, dilation),
         )
 
@@ -58,6 +58,40 @@ class DilatedTrunk(nn.Sequential):
         blocks = [ResidualBlock(settings, step, tied) for step in settings.dilations]
         super().__init__(*blocks, build_norm(settings.norm, settings.channels, tied), nn.ReLU())
         self.channels = settings.channels
+
+
+class SkipTrunk(nn.Module):
+    """Residual blocks whose output is the sum of skip connections (SpliceAI, Jaganathan 2019).
+
+    One leaves the stem, and one every `settings.skips` blocks.
+    """
+
+    def __init__(self, settings: NetworkSettings, tied: bool):
+        super().__init__()
+        channels, every = settings.channels, settings.skips
+        blocks = [ResidualBlock(settings, step, tied) for step in settings.dilations]
+        self.stages = nn.ModuleList(
+            nn.Sequential(*blocks[first : first + every]) for first in range(0, len(blocks), every)
+        )
+        self.skips = nn.ModuleList(
+            _convolution(tied, channels, channels) for _ in range(len(self.stages) + 1)
+        )
+        crops = [sum(block.crop for block in stage) for stage in self.stages]
+        self.crops = [sum(crops[number:]) for number in range(len(crops) + 1)]
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, channels, 1, length) to (N, channels, 1, length less all crops)."""
+        total = self._skip(0, x)
+        for number, stage in enumerate(self.stages, 1):
+            x = stage(x)
+            total = total + self._skip(number, x)
+        return total
+
+    def _skip(self, number: int, x: Tensor) -> Tensor:
+        """Return what a skip connection adds, cropped to the trunk's output."""
+        crop = self.crops[number]
+        return self.skips[number](x[..., crop : x.shape[-1] - crop])
 
 
 class Recurrence(nn.Module):
@@ -234,7 +268,7 @@ class AttentionTrunk(nn.Sequential):
 def build_trunk(settings: NetworkSettings, tied: bool) -> nn.Module:
     """Return the trunk that the settings name; it has `channels`, the width of its output."""
     if settings.trunk == "dilated":
-        return DilatedTrunk(settings, tied)
+        return (SkipTrunk if settings.skips else DilatedTrunk)(settings, tied)
     if settings.trunk == "attention":
         return AttentionTrunk(settings, tied)
     if settings.trunk in _CELLS:

@@ -83,6 +83,10 @@ def change(demo, path, value):
         ("screens.splice.classes.donor.stranded", False, "mixes stranded and unstranded"),
         ("screens.splice.classes.ctcf", {"stranded": True}, "classes.ctcf has no sites"),
         ("screens.splice.scan", {"bigwigs": ["doner"]}, "scan.bigwigs .* did you mean 'donor'"),
+        ("screens.splice.auxiliary", {"a": {"property": "stakcing"}}, "mean 'stacking'"),
+        ("screens.splice.auxiliary", {"a": {"weight": 1}}, "splice.auxiliary.a needs either a pro"),
+        ("screens.splice.auxiliary", {"a": {"property": "gc", "flank": 900}}, "at most what the n"),
+        ("screens.splice.auxiliary", {"a": {"track": "atac"}}, "track 'atac', not a track of role"),
         ("genomes", "nowhere.tsv", "nowhere.tsv"),
     ],
 )
@@ -118,6 +122,7 @@ def test_a_network_of_ones_own_is_imported(own_network, demo, schemas):
         ("model.activation", "sigmoid", "goes with labels: independent"),
         ("model.activaton", "logits", "did you mean 'activation'"),
         ("training", {"steps": 5}, "and not trained"),
+        ("auxiliary", {"a": {"property": "gc"}}, "a custom network is not trained"),
     ],
 )
 def test_mistakes_about_ones_own_network_are_named(own_network, schemas, path, value, message):
@@ -250,6 +255,21 @@ def test_a_genome_has_tracks_of_one_laboratory(demo, schemas, tmp_path):
     sheet.write_text(sheet.read_text().replace("ignore\t\n", "ignore\tRome\n"))
     with pytest.raises(InputError, match="tracks of 2 batches .*give each laboratory a row"):
         resolve_plan(config, *schemas)
+
+
+def test_tracks_are_learned_on_every_training_genome(demo, schemas, tmp_path):
+    sheet = tmp_path / "tracks.tsv"
+    sheet.write_text(
+        "track\tgenome\tfile\trole\natac\tathaliana\tx.bw\tauxiliary\n"
+        "rna\tathaliana\ty.bw\tsignal\natac\taarenosa\tz.bw\tauxiliary\n"
+    )
+    tasks = {"open": {"track": "atac"}, "gc": {"property": "gc"}, "wide": {"track": "atac"}}
+    tracked = change(demo, "tracks", str(sheet))
+    learned = change(tracked, "screens.splice.auxiliary", tasks)
+    assert resolve_plan(learned, *schemas).screens["splice"].auxiliary_tracks == ("atac",)
+    seen = change(tracked, "screens.splice.auxiliary", {"a": {"track": "rna"}})
+    with pytest.raises(InputError, match="'rna', not a track of role auxiliary on athaliana"):
+        resolve_plan(seen, *schemas)
 
 
 def undescribed(schema, place):

@@ -149,9 +149,19 @@ def test_contig_name_stands_for_its_regions():
     assert mine.to_numpy().tolist() == [["c1", 10, 100, "test"], ["c1", 200, 300, "test"]]
 
 
+def test_a_pattern_stands_for_all_contigs_so_called():
+    contigs = contig_table([1000, 500, 400]).assign(contig=["chr1", "chrUn_1", "chrUn_2"])
+    named = {part: [f"chr1:{at * 100}-{at * 100 + 100}"] for at, part in enumerate(PARTS)}
+    split = split_by_lists(named | {"train": ["chrUn_*"]}, whole(contigs), contigs, "g")
+    mine = split[split["part"] == "train"]
+    assert mine["contig"].tolist() == ["chrUn_1", "chrUn_2"]
+    assert mine["end"].tolist() == [500, 400]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"test": ["d*"]}, r"contigs.test: no contig of genome g is like d\*"),
         ({"test": ["c0:300-500"]}, "contigs.test: c0:300-500 does not lie in one of the regions"),
         ({"test": ["c1"]}, "contigs.test: contig c1 is not among the regions"),
         ({"test": ["c0:350-390", "c0:380-400"]}, "test c0:350-390 overlaps test c0:380-400"),

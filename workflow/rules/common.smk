@@ -18,6 +18,7 @@ for module in (
     "settings",
     "custom_settings",
     "architecture",
+    "auxiliary_settings",
     "sources",
     "configuration",
 ):
@@ -150,6 +151,28 @@ def signal_row(wildcards):
 def signal_file(wildcards):
     """Return the file of a track that is read as numbers."""
     return signal_row(wildcards)["file"]
+
+
+def auxiliary_files(wildcards):
+    """Return the values of the tracks that a screen's network learns beside its classes."""
+    screen = screen_of(wildcards)
+    return [
+        f"results/genomes/{genome}/signals/{track}.npy"
+        for genome in screen.train_genomes
+        for track in screen.auxiliary_tracks
+    ]
+
+
+def auxiliary_options(wildcards):
+    """Write the options that name those tracks."""
+    screen = screen_of(wildcards)
+    names = [
+        f"{genome}:{track}"
+        for genome in screen.train_genomes
+        for track in screen.auxiliary_tracks
+    ]
+    pairs = zip(names, auxiliary_files(wildcards))
+    return option("--auxiliary-track", [f"{name}={path}" for name, path in pairs])
 
 
 def track_files(wildcards):
@@ -420,6 +443,23 @@ def motif_file(wildcards):
     return (
         screen_of(wildcards).settings["baselines"][wildcards.baseline].get("motifs")
         or []
+    )
+
+
+def stem_motif_file(wildcards):
+    """Return the file of the motifs that a network's first filters start as, if there are any."""
+    chosen = screen_of(wildcards).settings["stem_motifs"]
+    return chosen["motifs"] if chosen else []
+
+
+def stem_motifs(wildcards, input):
+    """Write the options that name the motifs of a network's first filters."""
+    chosen = screen_of(wildcards).settings["stem_motifs"]
+    if not chosen:
+        return ""
+    names = json.dumps(chosen["matrices"])
+    return " ".join(
+        [option("--stem-motifs", [input.motifs]), option("--stem-matrices", [names])]
     )
 
 

@@ -73,7 +73,9 @@ rule train_model:
             "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
         ),
         splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+        motifs=stem_motif_file,
         signals=training_signals,
+        tracks=auxiliary_files,
     output:
         weights="results/{screen}/training/base/round0/seed{seed}/model.safetensors",
         model="results/{screen}/training/base/round0/seed{seed}/model.json",
@@ -98,6 +100,9 @@ rule train_model:
         channels=channels,
         model=setting("model"),
         training=setting("training"),
+        motifs=stem_motifs,
+        auxiliary=setting("auxiliary"),
+        tracks=auxiliary_options,
         classes=label_classes,
         labels=setting("labels"),
         reverse_complement=setting("reverse_complement"),
@@ -110,7 +115,8 @@ rule train_model:
     shell:
         "python {input.source[0]:q} --windows {input.windows:q} {params.data}"
         " {params.batches} {params.channels}"
-        " --model {params.model:q} --training {params.training:q}"
+        " --model {params.model:q} --training {params.training:q} {params.motifs}"
+        " --auxiliary {params.auxiliary:q} {params.tracks}"
         " --classes {params.classes:q} --labels {params.labels}"
         " --reverse-complement {params.reverse_complement}"
         " --ignore-margin {params.ignore_margin} --seed {wildcards.seed}"
