@@ -177,11 +177,11 @@ def fit(
     sources = ExampleSource(train, architecture), ExampleSource(valid, architecture)
     names = [f"class{number}" for number in range(classes)]
     trainer = Trainer(network, *sources, names, labels, settings, seed, torch.device("cpu"))
-    begin = time.perf_counter()
+    begin = time.process_time()
     with contextlib.redirect_stderr(io.StringIO()):
         history = trainer.fit()
     best = float(history["validation_average_precision"].max())
-    return Fitted(network.eval(), architecture, best, time.perf_counter() - begin)
+    return Fitted(network.eval(), architecture, best, time.process_time() - begin)
 
 
 def fit_at_best_rate(
