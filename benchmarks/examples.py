@@ -270,7 +270,9 @@ def precision_draws(
         values.append(float(average_precision(positives.sum(0), negatives.sum(0))))
         parts = np.array_split(weights, max(1, weights.shape[0] * positives.shape[1] // 2_000_000))
         drawn.append(
-            np.concatenate([average_precision(part @ positives, part @ negatives) for part in parts])
+            np.concatenate(
+                [average_precision(part @ positives, part @ negatives) for part in parts]
+            )
         )
     chosen = np.random.default_rng([seed, 1]).integers(0, len(scores), (len(scores), repeats))
     draws = np.stack(drawn)[chosen, np.arange(repeats)].mean(0)

@@ -1,8 +1,8 @@
 """Sequences in which a site is a motif with a second motif far downstream of it.
 
-A bin is a site if motif A starts in it and motif B starts `NEAREST` to `FARTHEST` bp downstream of
-that start. Everything else is a negative: A alone, B without A, both in the wrong order, and both in
-the right order but too far apart. Neither motif tells a site alone, and neither do both without
+A bin is a site if motif A starts in it and motif B starts `NEAREST` to `FARTHEST` bp downstream
+of that start. Everything else is a negative: A alone, B without A, both in the wrong order, and
+both in the right order but too far apart. Neither motif tells a site alone, and neither do both without
 their order. Labels are read from the sequence, so a motif that is there by chance counts as well.
 """
 
@@ -25,7 +25,7 @@ NEAREST, FARTHEST = 10, 1500
 DISTANCES = ((10, 100), (100, 500), (500, 1500))
 """Distance classes, bp between the starts of A and B, half-open but for the last."""
 UNCLEAR = 1750
-"""No pair is planted between `FARTHEST` and this, so that a network need not count bases exactly."""
+"""No pair is planted between `FARTHEST` and this: a network need not count bases exactly."""
 BIN, CORE, FLANK = 50, 1200, 1700
 A_IN_CORE = 4
 SHARE_WITH_B = 0.75

@@ -1,4 +1,4 @@
-"""What sharing weights along the sequence is worth: a convolution against a locally connected layer.
+"""What sharing weights along the sequence is worth: convolution or locally connected layer.
 
 Both are the project's motif network (filters, norm, ReLU, maximum over the window, linear head).
 In one the filters are those of a convolution, the same at each position; in the other each position
@@ -60,7 +60,7 @@ MODEL = {
     "preset": "motif_cnn", "resolution": WINDOW, "channels": 16, "stem_kernels": [15],
     "hidden": 0, "dropout": 0.0,
 }  # fmt: skip
-RATES = (3e-3, 1e-2)
+RATES = (1e-3, 3e-3, 1e-2)
 FACTORS = ("Abf1",)
 PARTS = {"test": ("IV", "XII"), "valid": ("VII", "XIV")}
 APART = 1000
@@ -191,9 +191,7 @@ def yeast_data(factor: str, seed: int = 0) -> DataSet:
     joined = {name: join(parts) for name, parts in found.items()}
     train = joined["train"]
     mirrored = Examples(DNA.reverse_complement(train.codes), train.sites)
-    return DataSet(
-        f"yeast {factor}", join([train, mirrored]), joined["valid"], joined["test"]
-    )
+    return DataSet(f"yeast {factor}", join([train, mirrored]), joined["valid"], joined["test"])
 
 
 def join(parts: Sequence[Examples]) -> Examples:
@@ -219,9 +217,7 @@ def train_seeds(
         }  # fmt: skip
         order = np.random.default_rng(seed).permutation(len(data.train))
         train = data.train.take(order[: options.size])
-        return fit(
-            architecture, train, data.valid, "independent", training, seed, NETWORKS[name]
-        )
+        return fit(architecture, train, data.valid, "independent", training, seed, NETWORKS[name])
 
     rate, first, tried = fit_at_best_rate(options.rates, lambda rate: at(rate, 0))
     fitted = [first] + [at(rate, seed) for seed in range(1, options.seeds)]
