@@ -17,8 +17,11 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -284,33 +287,43 @@ def gradient_rows(name: str, fitted: list[Fitted], inputs: int) -> list[Finding]
     return rows
 
 
+def measure_network(
+    name: str, data: Mapping[str, Pairs], options: Namespace
+) -> tuple[list[Finding], dict]:
+    """Train one network and measure its precision and, of some, its gradients."""
+    torch.set_num_threads(1)
+    fitted, tried = train_network(name, data, options)
+    scores = [score(one, data["test"].examples, "independent")[:, 0] for one in fitted]
+    rows = precision_rows(name, scores, data["test"], fitted)
+    if name in WITH_GRADIENTS:
+        rows += gradient_rows(name, fitted, 4 if options.quick else 32)
+    print_findings(rows)
+    return rows, tried
+
+
 def main() -> int:
     """Measure and save."""
     parser = quick_parser(__doc__)
-    parser.add_argument("--steps", type=int, default=400, help="optimiser steps of each training")
+    parser.add_argument("--steps", type=int, default=800, help="optimiser steps of each training")
     parser.add_argument("--seeds", type=int, default=2, help="trainings of each network")
     parser.add_argument("--windows", type=int, default=4000, help="training windows")
     parser.add_argument("--rates", type=float, nargs="+", default=RATES, help="learning rates")
     parser.add_argument("--networks", nargs="+", choices=list(MODELS), default=list(MODELS))
+    parser.add_argument("--processes", type=int, default=2, help="networks trained at once")
     options = parser.parse_args()
     sizes = {"train": options.windows, "valid": 300, "test": 1000}
     if options.quick:
         options.steps, options.rates = 2, [1e-2]
         sizes = {"train": 32, "valid": 16, "test": 60}
-    torch.set_num_threads(1)
     data = {part: plant_pairs(size, seed) for seed, (part, size) in enumerate(sizes.items(), 1)}
     rows = oracle_rows(data["test"])
     print_findings(rows)
-    tried = {}
-    for name in options.networks:
-        fitted, tried[name] = train_network(name, data, options)
-        scores = [score(one, data["test"].examples, "independent")[:, 0] for one in fitted]
-        found = precision_rows(name, scores, data["test"], fitted)
-        if name in WITH_GRADIENTS:
-            found += gradient_rows(name, fitted, 4 if options.quick else 32)
-        print_findings(found)
-        rows += found
+    measure = partial(measure_network, data=data, options=options)
+    with ProcessPoolExecutor(options.processes, get_context("spawn")) as pool:
+        found = dict(zip(options.networks, pool.map(measure, options.networks)))
+    rows += [row for mine, _ in found.values() for row in mine]
     if not options.quick and options.networks == list(MODELS):
+        tried = {name: one for name, (_, one) in found.items()}
         details = {"options": vars(options), "windows": sizes, "models": MODELS, "tried": tried}
         write_results("long_range", rows, {"torch": version("torch")}, details, {})
     return 0

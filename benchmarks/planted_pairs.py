@@ -3,7 +3,8 @@
 A bin is a site if motif A starts in it and motif B starts `NEAREST` to `FARTHEST` bp downstream
 of that start. Everything else is a negative: A alone, B without A, both in the wrong order, and
 both in the right order but too far apart. Neither motif tells a site alone, and neither do both
-without their order. Labels are read from the sequence, so a motif that is there by chance counts as well.
+without their order. Labels are read from the sequence, so a motif that is there by chance counts
+as well.
 """
 
 from __future__ import annotations
