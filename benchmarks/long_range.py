@@ -84,7 +84,11 @@ MODELS: dict[str, dict] = {
     },
 }  # fmt: skip
 OPEN_GATES = ("lstm, open gates", "gru, open gates")
+LONGER = {name: f"{name}, 4 times the steps" for name in ("lstm", "lstm, open gates")}
+"""Networks that are trained once more for four times as many steps."""
+MODELS |= {longer: MODELS[name] for name, longer in LONGER.items()}
 WITH_GRADIENTS = ("rnn", "lstm", "gru", *OPEN_GATES, "transformer", "transformer, rotary")
+WITH_GRADIENTS += tuple(LONGER.values())
 RATES = (5e-3, 1e-2)
 LONGEST_MEMORY = 100
 STEPS_BACK = (1, 10, 100, 1000)
@@ -127,7 +131,7 @@ def prepare(name: str) -> Callable[[SequenceNetwork], None]:
 
     def change(network: SequenceNetwork) -> None:
         start_at_motifs(network)
-        if name in OPEN_GATES:
+        if name.startswith(OPEN_GATES):
             open_gates(network)
 
     return change
@@ -141,10 +145,11 @@ def train_network(
 ) -> tuple[list[Fitted], dict]:
     """Train one network with every seed, at the rate that validates best for the first one."""
     architecture = resolve_architecture(MODELS[name])
+    steps = options.steps * (4 if name in LONGER.values() else 1)
 
     def at(rate: float, seed: int) -> Fitted:
         training = {
-            "steps": options.steps, "batch": 16, "learning_rate": rate, "validations": 6,
+            "steps": steps, "batch": 16, "learning_rate": rate, "validations": 6,
             "patience": 6,
         }  # fmt: skip
         parts = data["train"].examples, data["valid"].examples
@@ -263,7 +268,8 @@ def stem_features(
 def gradient_rows(name: str, fitted: list[Fitted], inputs: int) -> list[Finding]:
     """Return gradients relative to one position back, before and after training.
 
-    The value is the geometric mean over seeds, the interval the smallest and largest of them.
+    The value is the geometric mean over seeds, the interval the smallest and largest of them; 0 is
+    what float64 cannot hold.
     """
     settings = resolve_architecture(MODELS[name]).settings
     profiles: dict[str, list[dict]] = {"at the start": [], "after training": []}
@@ -277,7 +283,7 @@ def gradient_rows(name: str, fitted: list[Fitted], inputs: int) -> list[Finding]
     for when, found in profiles.items():
         for back in STEPS_BACK[1:]:
             ratios = np.array([profile[back] / profile[1] for profile in found])
-            value = float(np.exp(np.log(np.maximum(ratios, 1e-300)).mean()))
+            value = float(np.exp(np.log(ratios).mean())) if ratios.all() else 0.0
             low, high = float(ratios.min()), float(ratios.max())
             rows.append(
                 Finding(
