@@ -290,7 +290,7 @@ def train_on_genome(folder: Path, options: Namespace) -> None:
         raise RuntimeError(done.stdout[-2000:] + done.stderr[-4000:])
 
 
-def test_stretches(folder: Path) -> tuple[Examples, np.ndarray]:
+def held_out_stretches(folder: Path) -> tuple[Examples, np.ndarray]:
     """Return the test part of both strands in stretches, and the block that each is of."""
     genome = EncodedGenome.open(folder / "results/genomes/athaliana", "athaliana")
     sites = pd.read_parquet(folder / "results/exclusive/sites/athaliana.parquet")
@@ -321,7 +321,7 @@ def genome_findings(options: Namespace) -> list[Finding]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         train_on_genome(folder, options)
-        examples, block = test_stretches(folder)
+        examples, block = held_out_stretches(folder)
         fitted = {
             head: [read_model(model_folder(folder, head, seed)) for seed in range(options.seeds)]
             for head in HEADS
