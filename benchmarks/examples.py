@@ -237,7 +237,7 @@ def counts_by_block(
     every = np.bincount(key, minlength=size)
     positives = np.bincount(key[sites], minlength=size)
     shape = number, len(distinct)
-    return positives.reshape(shape), (every - positives).reshape(shape)
+    return positives.reshape(shape).astype(float), (every - positives).reshape(shape).astype(float)
 
 
 def precision_draws(

@@ -59,6 +59,7 @@ from genomesieve.bootstrap import (  # noqa: E402
 )
 from genomesieve.bundle import load_bundle  # noqa: E402
 from genomesieve.genome import EncodedGenome  # noqa: E402
+from genomesieve.scores import encode_scores  # noqa: E402
 
 DATA = Path(os.environ.get("GENOMESIEVE_DATA", ROOT.parent / "shared" / "data"))
 UCI = DATA / "benchmarks" / "uci" / "splice.data"
@@ -329,7 +330,8 @@ def genome_findings(options: Namespace) -> list[Finding]:
     blocks = np.repeat(block, STRETCH)
     found: dict[str, dict] = {}
     for head, networks in fitted.items():
-        scores = [score(one, examples, head) for one in networks]
+        # Scan scores are rounded to codes, of which there are few enough to count.
+        scores = [encode_scores(score(one, examples, head)).astype(float) for one in networks]
         found[head] = {
             f"AP of {name}": precision_draws(
                 [one[:, row].ravel() for one in scores], examples.sites[:, row].ravel(), blocks,
