@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from genomesieve.convolutions import at_least_float32
 from genomesieve.symmetry import mirror_vector
@@ -52,7 +53,7 @@ class TiedBatchNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (N, channels, 1, positions)."""
-        if not self.training:
+        if not self.training and not torch.is_grad_enabled():
             return self.expanded()(x)
         first, second = x.chunk(2, dim=1)
         first, second = self.norm(torch.cat([first, second.flip(1)], dim=2)).chunk(2, dim=2)
@@ -70,6 +71,16 @@ class TiedBatchNorm(nn.Module):
             full.register_buffer(name, torch.cat([value, value.flip(0)]))
         full.register_buffer("num_batches_tracked", half.num_batches_tracked)
         return full.eval()
+
+
+def batch_norms(network: nn.Module) -> list[nn.Module]:
+    """Return the layers of a network that keep statistics of batches, however wrapped."""
+    return [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
+
+
+def has_batch_statistics(network: nn.Module) -> bool:
+    """Tell whether a network, in the mode that it is in, takes statistics of each batch."""
+    return any(layer.training for layer in batch_norms(network))
 
 
 def build_norm(kind: str, channels: int, tied: bool = False) -> nn.Module:
