@@ -42,7 +42,7 @@ def test_learns_planted_sites(trained):
     assert load_bundle(trained).calibration is None
 
 
-def test_killed_run_ends_where_the_unbroken_one_does(planted, tmp_path, monkeypatch):
+def test_killed_run_ends_where_the_unbroken_one_does(planted, tmp_path, monkeypatch, capsys):
     whole = tmp_path / "whole"
     assert train_model.main(arguments(planted, whole)) == 0
     broken, checkpoint = tmp_path / "broken", str(tmp_path / "checkpoint")
@@ -59,7 +59,9 @@ def test_killed_run_ends_where_the_unbroken_one_does(planted, tmp_path, monkeypa
         train_model.main(again)
     assert not broken.exists()
     monkeypatch.setattr(Trainer, "_step", step)
+    capsys.readouterr()
     assert train_model.main(again) == 0
+    assert "resuming from step 8 of 12" in capsys.readouterr().err
     first, second = load_bundle(whole).network, load_bundle(broken).network
     for key, value in first.state_dict().items():
         assert torch.equal(value, second.state_dict()[key]), key
@@ -67,7 +69,9 @@ def test_killed_run_ends_where_the_unbroken_one_does(planted, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("norm", ["batch", "layer"])
-def test_killed_processes_end_where_the_unbroken_one_does(planted, tmp_path, repository, norm):
+def test_killed_processes_end_where_the_unbroken_one_does(
+    planted, tmp_path, repository, norm, capsys
+):
     """kill -9 at moments that nobody chose; every start takes up what the last one left."""
     training = {"steps": 24, "batch": 4, "validations": 2, "average": 0.5, "patience": 9}
     model = json.dumps(SMALL | {"norm": norm, "dropout": 0.1})
@@ -87,7 +91,11 @@ def test_killed_processes_end_where_the_unbroken_one_does(planted, tmp_path, rep
                     time.sleep(random.uniform(0, 0.3))
                     process.kill()
             assert process.returncode in (0, -signal.SIGKILL)
+    left = state.exists()
+    capsys.readouterr()
     assert train_model.main(again) == 0
+    said = capsys.readouterr().err
+    assert "cannot be read" not in said and ("resuming from step" in said) == left
     one, other = load_bundle(whole), load_bundle(tmp_path / "broken")
     for key, value in one.network.state_dict().items():
         assert torch.equal(value, other.network.state_dict()[key]), key

@@ -318,7 +318,7 @@ class Trainer:
             "validation_average_precision": mean,
             **{
                 f"validation_average_precision.{name}": value
-                for name, value in zip(self.classes, precisions)
+                for name, value in zip(self.classes, precisions.tolist())
             },
             "bases_per_second": done / max(state.seconds - before, 1e-9),
             "seconds": state.seconds,
@@ -373,7 +373,8 @@ class Trainer:
             content = torch.load(path, map_location=self.device, weights_only=True)
             found = content["fingerprint"]
         except Exception as error:
-            logger.warning("checkpoint %s cannot be read (%s): starting anew", path, error)
+            first = str(error).split("\n")[0]
+            logger.warning("checkpoint %s cannot be read (%s): starting anew", path, first)
             return
         if found != self.fingerprint:
             logger.warning("checkpoint %s belongs to another run: starting anew", path)
