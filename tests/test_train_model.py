@@ -43,7 +43,7 @@ def test_learns_planted_sites(trained):
     assert load_bundle(trained).calibration is None
 
 
-def test_killed_run_ends_where_the_unbroken_one_does(planted, tmp_path, monkeypatch):
+def test_killed_run_ends_where_the_unbroken_one_does(planted, tmp_path, monkeypatch, capsys):
     whole = tmp_path / "whole"
     assert train_model.main(arguments(planted, whole)) == 0
     broken, checkpoint = tmp_path / "broken", str(tmp_path / "checkpoint")
@@ -60,7 +60,9 @@ def test_killed_run_ends_where_the_unbroken_one_does(planted, tmp_path, monkeypa
         train_model.main(again)
     assert not broken.exists()
     monkeypatch.setattr(Trainer, "_step", step)
+    capsys.readouterr()
     assert train_model.main(again) == 0
+    assert "resuming from step 8 of 12" in capsys.readouterr().err
     first, second = load_bundle(whole).network, load_bundle(broken).network
     for key, value in first.state_dict().items():
         assert torch.equal(value, second.state_dict()[key]), key
@@ -69,7 +71,7 @@ def test_killed_run_ends_where_the_unbroken_one_does(planted, tmp_path, monkeypa
 
 @pytest.mark.parametrize(("norm", "auxiliary"), [("batch", AUXILIARY), ("layer", {})])
 def test_killed_processes_end_where_the_unbroken_one_does(
-    planted, tmp_path, repository, norm, auxiliary
+    planted, tmp_path, repository, norm, auxiliary, capsys
 ):
     """kill -9 at moments that nobody chose; every start takes up what the last one left."""
     training = {"steps": 24, "batch": 4, "validations": 2, "average": 0.5, "patience": 9}
@@ -91,7 +93,11 @@ def test_killed_processes_end_where_the_unbroken_one_does(
                     time.sleep(random.uniform(0, 0.3))
                     process.kill()
             assert process.returncode in (0, -signal.SIGKILL)
+    left = state.exists()
+    capsys.readouterr()
     assert train_model.main(again) == 0
+    said = capsys.readouterr().err
+    assert "cannot be read" not in said and ("resuming from step" in said) == left
     one, other = load_bundle(whole), load_bundle(tmp_path / "broken")
     for key, value in one.network.state_dict().items():
         assert torch.equal(value, other.network.state_dict()[key]), key
