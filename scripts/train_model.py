@@ -315,6 +315,8 @@ def train_on(arguments: argparse.Namespace, device: torch.device, workers: Worke
         auxiliary,
         workers,
     )
+    if further is not None and further.corrected:
+        trainer.undo_correction()
     with reported_memory(device, ADVICE):
         bundle.history = trainer.fit()
     if further is not None:

@@ -66,7 +66,7 @@ def freeze(network: nn.Module, parts: Sequence[str], norms: bool) -> list[nn.Mod
         if not batch_norms(network):
             raise InputError(
                 "training.freeze_norms is true and this network has no statistics to freeze; "
-                "expected it left out, or model.norm batch"
+                "expected it left out, or model.norm batch or domain"
             )
     return held
 

@@ -49,7 +49,7 @@ def more_parts(
         )
     if batch_statistics:
         raise InputError(
-            f"{problem}; smaller parts would change the statistics of model.norm batch: lower "
+            f"{problem}; smaller parts would change the statistics of model.norm: lower "
             "training.batch, raise training.accumulate, or use norm group or layer"
         )
     if processes > 1:

@@ -85,7 +85,8 @@ class TiedBatchNorm(nn.Module):
 
 def batch_norms(network: nn.Module) -> list[nn.Module]:
     """Return the layers of a network that keep statistics of batches, however wrapped."""
-    return [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
+    kinds = _BatchNorm, DomainBatchNorm
+    return [layer for layer in network.modules() if isinstance(layer, kinds)]
 
 
 def has_batch_statistics(network: nn.Module) -> bool:

@@ -203,6 +203,11 @@ class Trainer:
             shutil.rmtree(self.checkpoint, ignore_errors=True)
         return pd.DataFrame(state.rows)
 
+    def undo_correction(self) -> None:
+        """Begin a training that corrects its outputs with a network whose outputs are corrected."""
+        if self._correction is not None:
+            correct_outputs(self.network, -self._correction)
+
     def _count_seconds(self) -> None:
         """Add the time since the last call to the time spent in training."""
         now = time.monotonic()

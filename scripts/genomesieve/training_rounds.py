@@ -60,6 +60,11 @@ class TrainingRound:
         self._mean_before = float(np.nanmean(precisions))
         logger.info("starting from %s: validation average precision %s", folder, self._before)
 
+    @property
+    def corrected(self) -> bool:
+        """Whether the network that it starts from had its prior corrected."""
+        return bool(self._former.training.get("prior_correction"))
+
     def finish(self, history: pd.DataFrame) -> None:
         """Keep the better weights and put the histories and what each round gained together.
 

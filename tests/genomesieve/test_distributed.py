@@ -70,9 +70,18 @@ def test_shares_are_the_batch_in_order(size):
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-def test_batch_statistics_of_one_share_are_refused():
-    with pytest.raises(InputError, match="norm is batch and training runs in 2 processes on the"):
-        toy_trainer(DILATED | {"norm": "batch"}, Workers(0, 2))
+@pytest.mark.parametrize("norm", ["batch", "domain"])
+def test_batch_statistics_of_one_share_are_refused(norm):
+    with pytest.raises(InputError, match=f"norm is {norm} and training runs in 2 processes on cpu"):
+        toy_trainer(DILATED | {"norm": norm}, Workers(0, 2))
+
+
+def test_statistics_of_laboratories_are_refused_on_gpus_as_well():
+    architecture = resolve_architecture(DILATED | {"norm": "domain"})
+    gpu, workers = torch.device("cuda", 0), Workers(0, 2)
+    network = workers.share_statistics(build_network(architecture, 2, "exclusive"), gpu)
+    with pytest.raises(InputError, match="norm is domain and training runs in 2 processes on cuda"):
+        workers.parallel(network, gpu)
 
 
 def test_batch_smaller_than_the_processes_is_refused():

@@ -76,7 +76,7 @@ def test_resumed_run_keeps_the_smaller_parts(tmp_path):
     ("windows", "model", "settings", "message"),
     [
         (0, DILATED | {"norm": "layer"}, {}, "with 1 windows at a time .* lower sampling.length"),
-        (3, DILATED | {"norm": "batch"}, {}, "would change the statistics of model.norm batch: lo"),
+        (3, DILATED | {"norm": "batch"}, {}, "would change the statistics of model.norm: lower tr"),
     ],
 )
 def test_training_stops_with_advice(windows, model, settings, message):
