@@ -20,6 +20,12 @@ from planted_genome import CLASSES, write_planted_genome
 AUXILIARY = {"share": {"property": "gc", "weight": 0.5}, "stacking": {"property": "stacking"}}
 SMALL = {"preset": "dilated", "channels": 4, "stem_kernels": [5], "kernel": 3, "dilations": [1]}
 
+SHARED = {
+    "--model": json.dumps(SMALL | {"norm": "layer"}),
+    "--training": '{"steps": 12, "batch": 5, "validations": 3, "accumulate": 2, "average": 0.5}',
+}
+"""A training that several processes can share."""
+
 
 def arguments(planted, folder, **changed):
     options = {
@@ -67,6 +73,48 @@ def test_killed_run_ends_where_the_unbroken_one_does(planted, tmp_path, monkeypa
     for key, value in first.state_dict().items():
         assert torch.equal(value, second.state_dict()[key]), key
     assert not (tmp_path / "checkpoint").exists()
+
+
+@pytest.fixture(scope="module")
+def by_one_process(planted, tmp_path_factory):
+    """What one process makes of batches that two share in the tests after this."""
+    folder = tmp_path_factory.mktemp("one") / "model"
+    assert train_model.main(arguments(planted, folder, **SHARED)) == 0
+    return load_bundle(folder)
+
+
+def check_same_training(one, folder):
+    other = load_bundle(folder)
+    assert (one.training["processes"], other.training["processes"]) == (1, 2)
+    for column in ("step", "loss", "validation_average_precision"):
+        np.testing.assert_allclose(other.history[column], one.history[column], rtol=1e-5)
+    for key, value in one.network.state_dict().items():
+        torch.testing.assert_close(other.network.state_dict()[key], value, rtol=1e-4, atol=1e-6)
+
+
+def test_two_processes_train_as_one(planted, tmp_path, by_one_process, capfd):
+    folder = tmp_path / "two"
+    options = SHARED | {"--device": "cpu:2"}
+    assert train_model.main(arguments(planted, folder, **options)) == 0
+    check_same_training(by_one_process, folder)
+    # The first process alone speaks.
+    assert capfd.readouterr().err.count("step 12 of 12") == 1
+
+
+def test_torchrun_trains_as_one_process(planted, tmp_path, repository, by_one_process):
+    folder = tmp_path / "two"
+    launcher = "torch.distributed.run", "--standalone", "--nproc-per-node", "2"
+    script = repository / "scripts" / "train_model.py"
+    command = [sys.executable, "-m", *launcher, script, *arguments(planted, folder, **SHARED)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    check_same_training(by_one_process, folder)
+
+
+def test_processes_that_cannot_share_statistics_end_with_the_reason(planted, tmp_path, capsys):
+    """The default norm takes statistics of batches, which CPUs do not exchange."""
+    message = bad_input(planted, tmp_path, capsys, **{"--device": "cpu:2"})
+    assert "process on cpu (" in message and "model.norm is batch and training runs in 2" in message
 
 
 @pytest.mark.parametrize(("norm", "auxiliary"), [("batch", AUXILIARY), ("layer", {})])
@@ -252,6 +300,12 @@ def test_cuda_that_is_absent_is_an_error(planted, tmp_path, capsys):
         ("--training", '{"step": 3}', "did you mean 'steps'"),
         ("--training", '{"steps": 0}', "expected above 0"),
         ("--training", '{"warmup": 2}', "training.warmup is 2.0; expected a share"),
+        (
+            "--training",
+            '{"freeze": ["head"]}',
+            "training.freeze names 'head'; expected some of stem",
+        ),
+        ("--training", '{"prior_correction": true}', "there is nothing to correct"),
         ("--training", '{"learning_rate": "x"}', "training.learning_rate is 'x'; expected a numb"),
         ("--auxiliary", '{"a": {"property": "at"}}', "auxiliary.a.property is 'at'; expected one"),
         ("--model", "[]", "model is []; expected a table with a preset"),
