@@ -60,7 +60,7 @@ def toy_trainer(
         network = build_network(architecture, 2, "exclusive", reverse_complement)
     defaults = {"steps": 12, "batch": 6, "validations": 3, "patience": 99, "learning_rate": 0.01}
     given = TrainingSettings.from_mapping(defaults | settings)
-    rest = given, 0, CPU, np.array([0.03, 0.03]), checkpoint, "toy", workers
+    rest = given, 0, CPU, np.array([0.03, 0.03]), checkpoint, "toy", None, workers
     return Trainer(network, source, source, ["x", "y"], "exclusive", *rest)
 
 
@@ -120,7 +120,7 @@ def interrupt(trainer: Trainer, step: int) -> None:
 
 def fail_in_second(workers: Workers, folder: Path) -> None:
     """Fail for a reason in the second of two processes, while the first one waits for it."""
-    trainer = toy_trainer(DILATED | {"norm": "layer"}, workers)
+    trainer = toy_trainer(DILATED | {"norm": "layer"}, workers=workers)
     if not workers.first:
         trainer.train = None
     trainer.fit()
