@@ -111,6 +111,29 @@ def test_torchrun_trains_as_one_process(planted, tmp_path, repository, by_one_pr
     check_same_training(by_one_process, folder)
 
 
+def test_going_on_from_corrected_outputs_begins_with_uncorrected_ones(
+    planted, tmp_path, monkeypatch
+):
+    training = {"steps": 2, "validations": 1, "positive_weight": 5.0, "prior_correction": True}
+    options = {"--training": json.dumps(training)}
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert train_model.main(arguments(planted, first, **options)) == 0
+    corrected = load_bundle(first).network.head.bias
+    begun = []
+    fit = Trainer.fit
+
+    def remember(self):
+        begun.append(self.network.head.bias.detach().clone())
+        return fit(self)
+
+    monkeypatch.setattr(Trainer, "fit", remember)
+    options["--start-from"] = str(first)
+    assert train_model.main(arguments(planted, second, **options)) == 0
+    # Background first: its output was not touched.
+    expected = corrected + torch.tensor([0.0, np.log(5), np.log(5)])
+    torch.testing.assert_close(begun[0], expected.float())
+
+
 def test_processes_that_cannot_share_statistics_end_with_the_reason(planted, tmp_path, capsys):
     """The default norm takes statistics of batches, which CPUs do not exchange."""
     message = bad_input(planted, tmp_path, capsys, **{"--device": "cpu:2"})
