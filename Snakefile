@@ -1,7 +1,9 @@
 # results/genomes/{genome}/         encoded genomes, shared by all screens
 # results/{screen}/                 one learning problem: sites, split, windows, training, report
-# {road}/model, {road}/scan/...     the network (road = results/{screen}) or one of its baselines
-#                                   (road = results/{screen}/baselines/{baseline})
+# {road}/model, {road}/scan/...     the screen's model (road = results/{screen}), a baseline (road =
+#                                   results/{screen}/baselines/{baseline}), the network of one seed
+#                                   (.../members/seed{seed}) or of an earlier round of hard
+#                                   negatives (.../rounds/round{round})
 from snakemake.utils import min_version
 
 min_version("9.19")
@@ -21,6 +23,7 @@ include: "workflow/rules/packages.smk"
 include: "workflow/rules/genome.smk"
 include: "workflow/rules/sites.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/rounds.smk"
 include: "workflow/rules/scan.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"

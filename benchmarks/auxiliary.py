@@ -9,8 +9,9 @@ position of 25-26 Mb, both strands, which decided nothing.
 
 The interval of a difference is that of 20 blocks of 50 kb drawn with replacement, the same for
 both, mean over seeds: it speaks for other sequence of that chromosome and these seeds. Seeds are
-listed one by one. A difference counts only where the interval excludes 0 and all seeds, two or
-more, agree on its sign.
+listed one by one. The steps are few: a gain may be that of learning sooner and not of learning
+better, which more `--steps` can tell apart. A difference counts only where the interval excludes 0
+and all seeds, two or more, agree on its sign.
 
 Everything runs on one core. Genome and annotation are looked for where the tests look for real
 genomes (GENOMESIEVE_DATA); nothing is fetched.

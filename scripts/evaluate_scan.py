@@ -178,6 +178,14 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
             option, action=NamedPaths, required=True, metavar="MODEL=PATH", help=text
         )
     parser.add_argument(
+        "--pair",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("MODEL", "OTHER"),
+        help="models whose difference is wanted too; the first model is compared with all others",
+    )
+    parser.add_argument(
         "--settings",
         type=json_value,
         default={},
@@ -197,13 +205,15 @@ def evaluate(arguments: argparse.Namespace) -> None:
     models = {name: read_calibrated_model(arguments.model[name]) for name in scans}
     check_models(models)
     network = next(iter(scans))
+    check_pairs(arguments.pair, list(scans))
+    pairs = [*((network, name) for name in list(scans)[1:]), *map(tuple, arguments.pair)]
     layout, part, first_bin = evaluated_layout(scans[network], models[network])
     subject = make_subject(arguments, models[network], layout, part, settings)
     scanned = [
         open_scan(name, models[name], folder, subject.layout, part, first_bin)
         for name, folder in scans.items()
     ]
-    tables, notes = evaluate_all(subject, scanned)
+    tables, notes = evaluate_all(subject, scanned, pairs)
     details = describe(subject, scanned, tables["metrics.tsv"], notes, settings)
     paths = [arguments.output_dir / name for name in (*tables, "details.json")]
     with whole_files(*paths) as files:
@@ -222,6 +232,13 @@ def check_models(models: dict[str, dict]) -> None:
                     f"model {name}: {key} is {model[key]}; expected {first[key]} as for "
                     f"{first_name}: models are compared on one universe"
                 )
+
+
+def check_pairs(pairs: list[list[str]], models: list[str]) -> None:
+    """Raise InputError for a pair of models that are not evaluated."""
+    for name in (name for pair in pairs for name in pair):
+        if name not in models:
+            raise InputError(f"--pair names model {name}; expected some of {', '.join(models)}")
 
 
 def evaluated_layout(folder: Path, model: dict) -> tuple[ScanLayout, str, int]:
@@ -334,7 +351,7 @@ def read_candidates(path: Path, first_bin: int, layout: ScanLayout) -> pd.DataFr
 
 
 def evaluate_all(
-    subject: Subject, scanned: list[ScannedModel]
+    subject: Subject, scanned: list[ScannedModel], pairs: list[tuple[str, str]]
 ) -> tuple[dict[str, pd.DataFrame], dict]:
     """Evaluate every class on both universes; return the tables by file name, and notes."""
     rows: list[dict] = []
@@ -357,7 +374,7 @@ def evaluate_all(
                     promises += [promise_row(here, one) for one in kept]
                     if scan is scanned[0]:
                         outcomes.append(outcome_table(subject, scan, judged, labels, index))
-            compared = compare_models(scanned, results)
+            compared = compare_models(pairs, results)
             rows += [key | row for row in compared]
             if universe == subject.part:
                 notes["beats"][name] = beaten(scanned, compared)
@@ -521,14 +538,15 @@ def outcome_table(
     )
 
 
-def compare_models(scanned: list[ScannedModel], results: dict[str, PositionResult]) -> list[dict]:
-    """Return rows of the differences between the network and every baseline."""
-    network, rows = scanned[0].name, []
-    for scan in scanned[1:]:
+def compare_models(pairs: list[tuple[str, str]], results: dict[str, PositionResult]) -> list[dict]:
+    """Return rows of the differences between the models of each pair."""
+    rows = []
+    for one, other in pairs:
         for metric in COMPARED:
-            value, interval = compare_positions(results[network], results[scan.name], metric)
-            row = metric_row("position", metric, value, interval)
-            rows.append(row | {"model": f"{network}-{scan.name}"})
+            value, interval = compare_positions(results[one], results[other], metric)
+            rows.append(
+                metric_row("position", metric, value, interval) | {"model": f"{one}-{other}"}
+            )
     return rows
 
 

@@ -16,7 +16,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from genomesieve.command_line import NamedPaths, json_value, make_parser, run_script
+from genomesieve.command_line import (
+    NamedPaths,
+    comma_list,
+    json_value,
+    make_parser,
+    run_script,
+)
 from genomesieve.errors import InputError
 from genomesieve.figures import draw_panels, join_panels
 from genomesieve.files import existing_file, read_json, read_table, whole_file
@@ -165,6 +171,12 @@ def read_screen(arguments: argparse.Namespace) -> Screen:
         windows_summary=read_json(arguments.windows_summary, "windows summary")
         if arguments.windows_summary
         else {},
+        members=arguments.members,
+        rounds=arguments.rounds,
+        harvests={
+            name: read_json(path, "summary of a harvest")
+            for name, path in arguments.harvest_summary.items()
+        },
     )
 
 
@@ -217,6 +229,23 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         default={},
         metavar="NAME=PATH",
         help="bundle folder of a baseline, by its name in the metrics (repeat)",
+    )
+    for option, text in (
+        ("--members", "network of each seed, where the model is their mean"),
+        ("--rounds", "model of each round of hard negatives but the last, in order"),
+    ):
+        parser.add_argument(
+            option,
+            type=comma_list,
+            default=(),
+            help=f"names in the metrics of the {text}, with commas between them",
+        )
+    parser.add_argument(
+        "--harvest-summary",
+        action=NamedPaths,
+        default={},
+        metavar="roundR/seedS=PATH",
+        help="JSON of the harvest before a round (repeat)",
     )
     parser.add_argument("--output", type=Path, required=True, help="the page (.html)")
     parser.add_argument("--figures", type=Path, required=True, help="folder of the SVG pictures")

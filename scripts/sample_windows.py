@@ -4,6 +4,9 @@ In: for every training genome its encoded folder, sites, intervals and split. Ou
 windows (parquet) with the source of each and how often its positions were to be expected in the
 sample (inclusion), and a summary. Validation windows tile the validation part at its own rate of
 sites. Windows stand for the plus strand; augment_windows adds the other one.
+
+A round of hard negatives (--round, --negatives) draws other training windows, some of them around
+the places that harvest_negatives found, and has the same validation windows.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from genomesieve.labelled_genome import INTERVAL_COLUMNS, SITE_COLUMNS, read_spl
 from genomesieve.sampling import (
     SOURCES,
     Stretch,
+    add_hard_negatives,
     allow_decoys,
     common_dinucleotides,
     draw_windows,
@@ -41,6 +45,7 @@ from genomesieve.sampling import (
 )
 from genomesieve.settings import complete_settings, require_above_zero
 from genomesieve.splitting import locate
+from genomesieve.training_plan import HARD
 
 DEFAULTS = {
     "length": 5000,
@@ -59,13 +64,20 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         type=json_value,
         default={},
         help='JSON or its file: {"length": bp a window, "windows": how many, "sources": {"sites": '
-        'share, "uniform": share, "gc_matched": share, "decoys": share}, "validation_bp": bp}',
+        'share, "uniform": share, "gc_matched": share, "decoys": share, "hard": share}, '
+        '"validation_bp": bp}',
     )
     parser.add_argument("--resolution", type=int, required=True, help="bp a prediction covers")
     parser.add_argument(
         "--ignore-margin", type=int, default=0, help="bp around a site's interval without decoys"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the draws")
+    parser.add_argument(
+        "--negatives", type=Path, help="places from harvest_negatives, for the source hard"
+    )
+    parser.add_argument(
+        "--round", type=int, default=0, help="round of hard negatives; 0 is the first training"
+    )
     parser.add_argument("--output", type=Path, required=True, help="table of windows (parquet)")
     parser.add_argument("--summary", type=Path, required=True, help="what was drawn (JSON)")
     return parser.parse_args(argv)
@@ -102,9 +114,12 @@ def sample(arguments: argparse.Namespace) -> None:
     if settings["sources"].get("decoys", 0) > 0:
         hidden = {name: hidden_intervals(arguments, name, sites[name]) for name in genomes}
         stretches["train"] = allow_decoys(stretches["train"], motifs, hidden)
-    train = draw_windows(
-        stretches["train"], settings["sources"], settings["windows"], grid, arguments.seed
-    )
+    if settings["sources"].get(HARD, 0) > 0:
+        negatives = read_negatives(arguments.negatives, genomes, splits)
+        stretches["train"] = add_hard_negatives(stretches["train"], negatives)
+    # Validation windows are the same in all rounds, so that their histories can be compared.
+    seed = [arguments.seed, arguments.round] if arguments.round else arguments.seed
+    train = draw_windows(stretches["train"], settings["sources"], settings["windows"], grid, seed)
     valid = tile_part(stretches["valid"], grid, settings["validation_bp"], arguments.seed)
     windows = pd.concat([train.assign(part="train"), valid.assign(part="valid")], ignore_index=True)
     windows = windows.assign(strand="+", augmented=False)
@@ -159,6 +174,30 @@ def hidden_intervals(
     return hidden
 
 
+def read_negatives(
+    path: Path | None, genomes: dict[str, EncodedGenome], splits: dict[str, pd.DataFrame]
+) -> dict[str, pd.DataFrame]:
+    """Read the hard negatives of each genome; all of them must lie in its training part."""
+    if path is None:
+        raise InputError("sampling.sources.hard needs --negatives, a table of places")
+    table = read_table(path, "hard negatives", ("genome", "contig", "position"), text=("contig",))
+    unknown = sorted(set(table["genome"]) - set(genomes))
+    if unknown:
+        raise InputError(f"{path} names genome {unknown[0]}; expected {', '.join(genomes)}")
+    found = dict(iter(table.groupby("genome")))
+    for name, rows in found.items():
+        intervals = splits[name][splits[name]["part"] == "train"]
+        positions = rows["position"].to_numpy()
+        outside = locate(intervals, genomes[name].contigs, rows["contig"], positions, name) < 0
+        if outside.any():
+            place = rows[outside].iloc[0]
+            raise InputError(
+                f"{path}: {place['contig']}:{place['position']} of {name} lies outside the "
+                "training part; expected hard negatives of that part alone"
+            )
+    return found
+
+
 def check_parts(stretches: dict[str, list[Stretch]], length: int) -> None:
     """Raise InputError where a part cannot hold a window or the training part has no site."""
     for part, items in stretches.items():
@@ -184,6 +223,7 @@ def summarise(
         "settings": settings,
         "step": step,
         "seed": arguments.seed,
+        "round": arguments.round,
         "windows": {
             part: rows["source"].value_counts().to_dict() for part, rows in windows.groupby("part")
         },

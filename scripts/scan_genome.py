@@ -104,7 +104,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--keep-scores", action="store_true", help="write scores.npy, two bytes a score"
     )
-    add_device_arguments(parser, several=True)
+    add_device_arguments(parser, several="its part of the shard")
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of the shard")
     return parser.parse_args(argv)
 

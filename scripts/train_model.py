@@ -10,6 +10,10 @@ Mini-batches take equally many windows from every laboratory (--laboratory), whe
 
 An unfinished run leaves its state in --checkpoint; the same command takes it up again.
 
+Several devices train in one process each, every one with --threads threads and its share of each
+batch; so does `torchrun --nproc-per-node 2 scripts/train_model.py`, also on several machines that
+share their files. The loss is that of one process with the whole batch, but for rounding.
+
 `train_model.py --describe` prints what every preset (or the --model given) sees, holds and costs on
 this machine, and trains nothing.
 """
@@ -21,6 +25,7 @@ import hashlib
 import json
 import logging
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,7 +57,8 @@ from genomesieve.command_line import (
     signals_of,
 )
 from genomesieve.description import describe_network, table_of
-from genomesieve.devices import choose_device
+from genomesieve.devices import choose_device, choose_devices, reported_memory, run_processes
+from genomesieve.distributed import ALONE, Workers, device_of_process, joined, torchrun_place
 from genomesieve.errors import InputError
 from genomesieve.files import read_table
 from genomesieve.gathering import resident_codes
@@ -63,6 +69,7 @@ from genomesieve.labelled_genome import (
     read_splits,
     shared_strandedness,
 )
+from genomesieve.memory_limits import ADVICE
 from genomesieve.motif_filters import set_motif_filters
 from genomesieve.motifs import Motif, find_motifs, read_jaspar
 from genomesieve.networks import build_network, set_prior
@@ -70,6 +77,7 @@ from genomesieve.signal_scaling import set_signal_scale, training_moments
 from genomesieve.signals import open_signal
 from genomesieve.track_targets import TrackTargets
 from genomesieve.training import Trainer, TrainingSettings
+from genomesieve.training_rounds import TrainingRound
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +127,12 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="bp around a site's interval that are left out of the loss",
     )
     parser.add_argument(
+        "--start-from",
+        type=Path,
+        help="model folder of the same architecture whose weights training goes on from; they are "
+        "kept unless a validation is better (default: fresh weights)",
+    )
+    parser.add_argument(
         "--stem-motifs",
         type=Path,
         help="motif file (JASPAR) whose motifs the first filters start as",
@@ -130,7 +144,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="JSON list of identifiers or names in it (default: the classes' own names)",
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and order of windows")
-    add_device_arguments(parser)
+    add_device_arguments(parser, several="its share of each batch")
     parser.add_argument(
         "--checkpoint", type=Path, help="folder for the state of an unfinished run (default: none)"
     )
@@ -178,10 +192,46 @@ def describe(arguments: argparse.Namespace) -> None:
 
 
 def train(arguments: argparse.Namespace) -> None:
-    """Read everything, train, and write the model folder."""
-    torch.set_num_threads(arguments.threads)
+    """Train on all devices: here, in a process each, or as one of torchrun's processes."""
     check_genome_arguments(arguments)
-    device = choose_device(arguments.device)
+    devices = choose_devices(arguments.devices)
+    place = torchrun_place()
+    if place is not None:
+        rank, size, local = place
+        device = device_of_process(devices, local)
+        train_together(arguments, str(device), rank, size, "env://")
+    elif len(devices) > 1:
+        train_by_processes(arguments, devices)
+    else:
+        train_on(arguments, devices[0], ALONE)
+
+
+def train_by_processes(arguments: argparse.Namespace, devices: list[torch.device]) -> None:
+    """Train in a process for each device; the first that fails ends all."""
+    size = len(devices)
+    with tempfile.TemporaryDirectory(prefix="genomesieve-") as folder:
+        rendezvous = f"file://{folder}/rendezvous"
+        jobs = [
+            (
+                f"{device} ({rank + 1} of {size})",
+                (arguments, str(device), rank, size, rendezvous),
+            )
+            for rank, device in enumerate(devices)
+        ]
+        run_processes(train_together, jobs)
+
+
+def train_together(
+    arguments: argparse.Namespace, device: str, rank: int, size: int, rendezvous: str
+) -> None:
+    """Train as one of several processes."""
+    with joined(rank, size, torch.device(device), rendezvous) as workers:
+        train_on(arguments, torch.device(device), workers)
+
+
+def train_on(arguments: argparse.Namespace, device: torch.device, workers: Workers) -> None:
+    """Read everything, train, and let the first process write the model folder."""
+    torch.set_num_threads(arguments.threads)
     architecture = resolve_network(arguments.model)
     settings = TrainingSettings.from_mapping(arguments.training)
     stranded = shared_strandedness(arguments.classes)
@@ -237,6 +287,7 @@ def train(arguments: argparse.Namespace) -> None:
         training={
             **vars(settings),
             **describe_run(arguments, device, sources["train"]),
+            "processes": workers.size,
             "genomes": sorted(genomes),
             "prevalence": dict(zip(names, prevalence.tolist())),
             "stem_motifs": [motif.identifier for motif in motifs],
@@ -246,6 +297,9 @@ def train(arguments: argparse.Namespace) -> None:
     log_start(bundle, sources["train"])
     if motifs:
         logger.info("%d first filters start as %d motifs", filters, len(motifs))
+    further = None
+    if arguments.start_from is not None:
+        further = TrainingRound(arguments.start_from, bundle, sources["valid"], device)
     trainer = Trainer(
         network,
         sources["train"],
@@ -257,11 +311,16 @@ def train(arguments: argparse.Namespace) -> None:
         device,
         prevalence,
         arguments.checkpoint,
-        fingerprint(arguments),
+        fingerprint(arguments, workers),
         auxiliary,
+        workers,
     )
-    bundle.history = trainer.fit()
-    save_bundle(arguments.output_dir, bundle)
+    with reported_memory(device, ADVICE):
+        bundle.history = trainer.fit()
+    if further is not None:
+        further.finish(bundle.history)
+    if workers.first:
+        save_bundle(arguments.output_dir, bundle)
 
 
 def start_motifs(arguments: argparse.Namespace, classes: list[str]) -> list[Motif]:
@@ -379,7 +438,7 @@ def log_start(bundle: Bundle, source: WindowSource) -> None:
     architecture = bundle.architecture
     logger.info(
         "%s: %d parameters, context %d bp, resolution %d bp; %d training windows of %d bp, "
-        "effective share %.2f; device %s, %d threads",
+        "effective share %.2f; device %s, %d process(es), %d threads",
         bundle.name,
         sum(weight.numel() for weight in bundle.network.parameters()),
         architecture.context,
@@ -388,6 +447,7 @@ def log_start(bundle: Bundle, source: WindowSource) -> None:
         source.length,
         source.effective_share,
         bundle.training["device"],
+        bundle.training["processes"],
         bundle.training["threads"],
     )
 
@@ -398,9 +458,11 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def fingerprint(arguments: argparse.Namespace) -> str:
+def fingerprint(arguments: argparse.Namespace, workers: Workers) -> str:
     """Digest everything that a checkpoint must agree on: data, settings, software."""
     inputs = [arguments.windows, *arguments.sites.values(), *arguments.intervals.values()]
+    if arguments.start_from is not None:
+        inputs.append(arguments.start_from / "model.safetensors")
     inputs += [arguments.stem_motifs] if arguments.stem_motifs else []
     inputs += arguments.auxiliary_track.values()
     content = {
@@ -415,7 +477,8 @@ def fingerprint(arguments: argparse.Namespace) -> str:
         "signals": [(name, file_digest(path)) for name, path in arguments.signal.items()],
         "channels": arguments.signals,
         "laboratories": arguments.laboratory,
-        "run": [arguments.seed, arguments.device, arguments.threads, torch.__version__],
+        "run": [arguments.seed, arguments.threads, torch.__version__],
+        "devices": [arguments.devices, workers.size],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

@@ -183,6 +183,15 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path):
     run("train_model.py", *data, *labels, "--windows", "a.parquet", "--output-dir", "net",
         "--model", '{"preset": "dilated", "channels": 4}', "--device", "cpu",
         "--training", '{"steps": 4, "batch": 4, "validations": 1}')  # fmt: skip
+    run("harvest_negatives.py", "--model", "net", *data, "--classes", classes, "--device", "cpu",
+        "--settings", '{"most": 20}', "--output", "n.parquet", "--summary", "n.json")  # fmt: skip
+    sources = '{"length": 1000, "windows": 20, "sources": {"uniform": 0.5, "hard": 0.5}}'
+    run("sample_windows.py", *data, "--resolution", "1", "--output", "w1.parquet", "--settings",
+        sources, "--negatives", "n.parquet", "--round", "1", "--summary", "w1.json")  # fmt: skip
+    run("train_model.py", *data, *labels, "--windows", "w1.parquet", "--output-dir", "net1",
+        "--model", '{"preset": "dilated", "channels": 4}', "--device", "cpu", "--seed", "1",
+        "--training", '{"steps": 1, "batch": 4}', "--start-from", "net")  # fmt: skip
+    run("combine_seeds.py", "--member", "net", "--member", "net1", "--output-dir", "mean")
     safetensors.torch.save_file(motif_weights(), tmp_path / "own.safetensors")
     run("import_model.py", *labels, "--network-code", f"{RECIPE}:SmallNetwork", "--weights",
         "own.safetensors", "--model", json.dumps({

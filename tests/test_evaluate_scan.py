@@ -203,6 +203,27 @@ def test_curves_and_reliability_are_complete_and_short(output, metrics):
         assert bins == value(metrics, model, name, "bins", universe)
 
 
+def test_pairs_are_compared_as_the_first_model_is(scan, tmp_path, metrics, capsys):
+    arguments = scan.evaluation_arguments(tmp_path / "out", **SETTINGS)
+    assert evaluate_scan.main([*arguments, "--pair", "pwm", "dilated"]) == 0
+    found = pd.read_csv(tmp_path / "out" / "metrics.tsv", sep="\t")
+    for name in ("donor", "acceptor"):
+        for metric in ("average_precision", "auroc"):
+            here = [
+                value(found, "pwm-dilated", name, metric, column=c)
+                for c in ("value", "low", "high")
+            ]
+            there = [
+                value(metrics, "dilated-pwm", name, metric, column=c)
+                for c in ("value", "high", "low")
+            ]
+            assert here == pytest.approx([-number for number in there])
+    rest = found[found["model"] != "pwm-dilated"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(rest, metrics)
+    assert evaluate_scan.main([*arguments, "--pair", "pwm", "kmer"]) == 1
+    assert "--pair names model kmer; expected some of dilated, pwm" in capsys.readouterr().err
+
+
 def test_details_say_what_a_reader_must_know(scan, output):
     details = json.loads((output / "details.json").read_text())
     assert details["part"] == "test"

@@ -10,12 +10,13 @@ import pytest
 import sample_windows
 
 
-def run(planted, tmp_path, settings="{}", resolution=1):
+def run(planted, tmp_path, settings="{}", resolution=1, *extra):
     return sample_windows.main(
         [
             *planted.arguments(),
             *("--settings", settings, "--resolution", str(resolution)),
             *("--output", str(tmp_path / "w.parquet"), "--summary", str(tmp_path / "s.json")),
+            *extra,
         ]
     )
 
@@ -132,6 +133,55 @@ def test_decoys_avoid_what_counts_neither_way(planted, tmp_path):
     assert run(masked, out, settings) == 0
     windows = pd.read_parquet(out / "w.parquet").query("part == 'train'")
     assert len(windows) == 20 and (windows["start"] + 1000 > 20_000).all()
+
+
+HARD = json.dumps({"length": 1000, "windows": 200, "sources": {"uniform": 0.7, "hard": 0.3}})
+
+
+def write_negatives(path, positions, contig="chr1", genome="toy"):
+    table = pd.DataFrame({"genome": genome, "contig": contig, "position": positions})
+    table.assign(strand="+", score=1.0, **{"class": "donor"}).to_parquet(path)
+    return ("--negatives", str(path), "--round", "2")
+
+
+def test_windows_are_drawn_around_hard_negatives(planted, tmp_path):
+    places = [5000, 40_000]
+    extra = write_negatives(tmp_path / "n.parquet", places)
+    for name, options in (("round", extra), ("first", ())):
+        (tmp_path / name).mkdir()
+        settings = HARD if options else '{"length": 1000, "windows": 200}'
+        assert run(planted, tmp_path / name, settings, 1, *options) == 0
+    first, later = (pd.read_parquet(tmp_path / name / "w.parquet") for name in ("first", "round"))
+    hard = later[later["source"] == "hard"]
+    covers = [(hard["start"] <= at) & (at < hard["start"] + 1000) for at in places]
+    assert len(hard) == 60 and (covers[0] ^ covers[1]).all() and covers[0].any() and covers[1].any()
+    # Hard windows are known to be common, so that the loss does not count them more.
+    most = hard["inclusion"].map(max).min()
+    assert most > 5 * later.loc[later["source"] == "uniform", "inclusion"].map(min).median()
+    # The validation windows of all rounds are the same, the training windows are not.
+    valid = [table[table["part"] == "valid"].reset_index(drop=True) for table in (first, later)]
+    pd.testing.assert_frame_equal(*valid)
+    starts = [set(table.loc[table["source"] == "uniform", "start"]) for table in (first, later)]
+    assert len(starts[0] & starts[1]) < 0.2 * len(starts[1])
+    summary = json.loads((tmp_path / "round" / "s.json").read_text())
+    assert summary["round"] == 2 and summary["windows"]["train"]["hard"] == 60
+
+
+def test_hard_negatives_outside_the_training_part_are_an_error(planted, tmp_path, capsys):
+    split = pd.read_csv(planted.split, sep="\t").set_index("part")
+    out = tmp_path / "out"
+    cases = [
+        ({"positions": [int(split.loc["valid", "start"]) + 5]}, "lies outside the training part"),
+        ({"positions": [500], "contig": "chr2"}, "chr2:500 of toy lies outside the training part"),
+        ({"positions": [500], "genome": "other"}, "names genome other; expected toy"),
+    ]
+    for wrong, message in cases:
+        extra = write_negatives(tmp_path / "n.parquet", **wrong)
+        assert run(planted, out, HARD, 1, *extra) == 1
+        assert message in capsys.readouterr().err
+    assert run(planted, out, HARD, 1) == 1
+    assert "sources.hard needs --negatives" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_full_disk_leaves_nothing(planted, tmp_path, capsys, monkeypatch):

@@ -43,7 +43,7 @@ def test_learns_planted_sites(trained):
     assert load_bundle(trained).calibration is None
 
 
-def test_killed_run_ends_where_the_unbroken_one_does(planted, tmp_path, monkeypatch):
+def test_killed_run_ends_where_the_unbroken_one_does(planted, tmp_path, monkeypatch, capsys):
     whole = tmp_path / "whole"
     assert train_model.main(arguments(planted, whole)) == 0
     broken, checkpoint = tmp_path / "broken", str(tmp_path / "checkpoint")
@@ -60,7 +60,9 @@ def test_killed_run_ends_where_the_unbroken_one_does(planted, tmp_path, monkeypa
         train_model.main(again)
     assert not broken.exists()
     monkeypatch.setattr(Trainer, "_step", step)
+    capsys.readouterr()
     assert train_model.main(again) == 0
+    assert "resuming from step 8 of 12" in capsys.readouterr().err
     first, second = load_bundle(whole).network, load_bundle(broken).network
     for key, value in first.state_dict().items():
         assert torch.equal(value, second.state_dict()[key]), key
@@ -69,7 +71,7 @@ def test_killed_run_ends_where_the_unbroken_one_does(planted, tmp_path, monkeypa
 
 @pytest.mark.parametrize(("norm", "auxiliary"), [("batch", AUXILIARY), ("layer", {})])
 def test_killed_processes_end_where_the_unbroken_one_does(
-    planted, tmp_path, repository, norm, auxiliary
+    planted, tmp_path, repository, norm, auxiliary, capsys
 ):
     """kill -9 at moments that nobody chose; every start takes up what the last one left."""
     training = {"steps": 24, "batch": 4, "validations": 2, "average": 0.5, "patience": 9}
@@ -91,7 +93,11 @@ def test_killed_processes_end_where_the_unbroken_one_does(
                     time.sleep(random.uniform(0, 0.3))
                     process.kill()
             assert process.returncode in (0, -signal.SIGKILL)
+    left = state.exists()
+    capsys.readouterr()
     assert train_model.main(again) == 0
+    said = capsys.readouterr().err
+    assert "cannot be read" not in said and ("resuming from step" in said) == left
     one, other = load_bundle(whole), load_bundle(tmp_path / "broken")
     for key, value in one.network.state_dict().items():
         assert torch.equal(value, other.network.state_dict()[key]), key
@@ -166,6 +172,64 @@ def test_checkpoint_of_another_run_is_ignored(planted, tmp_path, capsys):
     assert "belongs to another run" in capsys.readouterr().err
 
 
+def test_training_goes_on_from_another_network(planted, trained, tmp_path):
+    """A round of too high a rate betters nothing and hands on what it started from."""
+    model = json.dumps(json.loads((trained / "model.json").read_text())["architecture"])
+    options = {"--model": model, "--start-from": str(trained), "--seed": "5"}
+    for name, rate in (("gentle", 1e-7), ("harsh", 10.0)):
+        training = {"steps": 4, "batch": 4, "validations": 1, "learning_rate": rate}
+        options["--training"] = json.dumps(training)
+        assert train_model.main(arguments(planted, tmp_path / name, **options)) == 0
+    start, gentle, harsh = map(load_bundle, (trained, tmp_path / "gentle", tmp_path / "harsh"))
+    weights = start.network.state_dict()
+    for key, value in harsh.network.state_dict().items():
+        assert torch.equal(value, weights[key]), key
+    for key, value in gentle.network.state_dict().items():
+        # Statistics of normalisation follow the batches, whatever the rate.
+        if "running" not in key and "num_batches" not in key:
+            torch.testing.assert_close(value, weights[key], atol=1e-5, rtol=1e-4)
+    first, second = harsh.training["rounds"]
+    best = start.history["validation_average_precision"].idxmax()
+    for name in CLASSES:
+        expected = start.history.loc[best, f"validation_average_precision.{name}"]
+        assert first["best"][name] == pytest.approx(expected)
+        assert second["started_at"][name] == pytest.approx(expected, rel=1e-5)
+    assert (first["kept"], second["kept"]) == (True, False)
+    assert np.mean(list(second["best"].values())) < np.mean(list(first["best"].values()))
+    history = harsh.history
+    assert history["round"].tolist() == [0] * len(start.history) + [1]
+    assert history["step"].is_monotonic_increasing and history["step"].iloc[-1] == 124
+
+
+def test_a_third_round_adds_to_the_history(planted, trained, tmp_path):
+    model = json.dumps(json.loads((trained / "model.json").read_text())["architecture"])
+    former = trained
+    for number in (1, 2):
+        options = {"--model": model, "--start-from": str(former)}
+        options["--training"] = '{"steps": 2, "batch": 4, "validations": 1}'
+        former = tmp_path / str(number)
+        assert train_model.main(arguments(planted, former, **options)) == 0
+    bundle = load_bundle(former)
+    assert len(bundle.training["rounds"]) == 3
+    assert bundle.history["round"].tolist()[-2:] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--start-from", "nowhere", "does not exist"),
+        ("--model", json.dumps(SMALL), "training goes on from a network of the same kind alone"),
+        ("--labels", "independent", "has labels exclusive; expected independent"),
+    ],
+)
+def test_start_from_another_kind_of_network_is_an_error(
+    planted, trained, tmp_path, capsys, option, value, expected
+):
+    model = json.dumps(json.loads((trained / "model.json").read_text())["architecture"])
+    changed = {"--start-from": str(trained), "--model": model} | {option: value}
+    assert expected in bad_input(planted, tmp_path, capsys, **changed)
+
+
 def bad_input(planted, tmp_path, capsys, **changed):
     folder = tmp_path / "out"
     assert train_model.main(arguments(planted, folder, **changed)) == 1
@@ -191,7 +255,7 @@ def test_cuda_that_is_absent_is_an_error(planted, tmp_path, capsys):
         ("--training", '{"learning_rate": "x"}', "training.learning_rate is 'x'; expected a numb"),
         ("--auxiliary", '{"a": {"property": "at"}}', "auxiliary.a.property is 'at'; expected one"),
         ("--model", "[]", "model is []; expected a table with a preset"),
-        ("--model", '{"preset": "pwm"}', "model.preset is 'pwm'; expected one of dilated, motif_"),
+        ("--model", '{"preset": "pwm"}', "model.preset is 'pwm'; expected one of dilated, "),
         ("--model", '{"preset": "dilated", "dropout": 2}', "model.dropout is 2.0"),
         ("--classes", '{"ctcf": {"stranded": true}}', "toy holds no site of class ctcf"),
         ("--classes", "{}", "expected a table of one class or more"),

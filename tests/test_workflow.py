@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
 import shlex
@@ -12,11 +13,14 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyBigWig
 import pysam
 import pytest
 import yaml
+
+from planted_genome import write_planted_genome
 
 pytestmark = pytest.mark.workflow
 
@@ -209,6 +213,106 @@ def test_report_archive_is_made(checkout, fly):
     assert any(name.endswith(".svg") for name in names)
 
 
+# --- seeds and rounds of hard negatives ---------------------------------------------------------
+
+
+def write_toy(folder: Path, **screen) -> Path:
+    """Write a planted genome as files and a small configuration; return its path."""
+    length = 60_000
+    planted = write_planted_genome(folder / "planted", length)
+    codes = np.load(planted.folder / "codes.npy")
+    texts = ["".join(np.array(list("ACGTN"))[part]) for part in np.split(codes, [length])]
+    fasta = "".join(f">chr{row}\n{text}\n" for row, text in enumerate(texts, start=1))
+    (folder / "toy.fa").write_text(fasta)
+    sites = pd.read_parquet(planted.sites).assign(score=0)
+    columns = ["contig", "start", "end", "class", "score", "strand"]
+    sites[columns].to_csv(folder / "sites.bed", sep="\t", header=False, index=False)
+    (folder / "genomes.tsv").write_text("genome\tfasta\ntoy\ttoy.fa\n")
+    track = "known\ttoy\tsites.bed\tsite\tcolumn:4\n"
+    (folder / "tracks.tsv").write_text("track\tgenome\tfile\trole\tclass\n" + track)
+    split = {
+        row.part: [f"{row.contig}:{row.start}-{row.end}"]
+        for row in pd.read_csv(planted.split, sep="\t").itertuples()
+    }
+    settings = {
+        "classes": {name: {"stranded": True} for name in ("donor", "acceptor")},
+        "labels": "exclusive",
+        "train_genomes": ["toy"],
+        "scan_genomes": ["toy"],
+        "split": {"toy": {"contigs": split}},
+        "sampling": {"length": 1000, "windows": 100},
+        "model": {"preset": "dilated", "channels": 8, "stem_kernels": [9], "dilations": [1]},
+        "training": {"steps": 20, "batch": 8, "learning_rate": 0.01, "validations": 1},
+        "calibration": {"precision_targets": [0.5], "operating": 0.5, "bootstrap": 100},
+        "evaluation": {"bootstrap": 100},
+    }
+    config = {"genomes": "genomes.tsv", "tracks": "tracks.tsv", "device": "cpu"}
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config | {"screens": {"toy": settings | screen}}))
+    return path
+
+
+ROUNDS = {"seeds": [0, 4], "hard_negatives": {"rounds": 1, "share": 0.3, "most": 50}}
+
+
+def test_one_seed_without_rounds_plans_no_further_jobs(repository, tmp_path):
+    config = str(write_toy(tmp_path, baselines={"pwm": {}}))
+    plan = snakemake(repository, tmp_path, "--configfile", config, "--dry-run")
+    jobs = planned_jobs(plan)
+    once = ("encode_genome", "extract_sites", "split_genome", "audit_leakage", "sample_windows")
+    once += ("augment_windows", "train_model", "fit_baseline", "evaluate_scan", "render_report")
+    models = ("calibrate_model", "scan_genome", "merge_scan_toy_labelled")
+    assert jobs == dict.fromkeys(once, 1) | dict.fromkeys(models, 2)
+    assert "results/toy/training/base/round0/seed0/model.json" in plan.stdout
+    assert "results/toy/windows/sampled.parquet" in plan.stdout
+
+
+def test_commands_of_seeds_and_rounds_are_understood(repository, tmp_path):
+    config = str(write_toy(tmp_path, seeds=[0, 4, 2], hard_negatives={"rounds": 2}))
+    options = ("--configfile", config, "--dry-run", "--printshellcmds")
+    plan = snakemake(repository, tmp_path, *options)
+    assert {"harvest_negatives", "combine_seeds"} <= assert_commands_are_understood(plan)
+    jobs = planned_jobs(plan)
+    assert (jobs["train_model"], jobs["harvest_negatives"], jobs["combine_seeds"]) == (9, 6, 3)
+    assert (jobs["sample_windows"], jobs["augment_windows"]) == (7, 7)
+    # The model, three seeds, and the two rounds before the last.
+    assert jobs["calibrate_model"] == jobs["scan_genome"] == 6
+    assert "--pair dilated.round1 dilated.round0" in plan.stdout
+
+
+@pytest.mark.timeout(900)
+def test_seeds_and_a_round_of_hard_negatives(repository, tmp_path):
+    config = str(write_toy(tmp_path, **ROUNDS))
+    done = snakemake(repository, tmp_path, "--configfile", config, "--cores", "2")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    results = tmp_path / "results/toy"
+    model = json.loads((results / "model/model.json").read_text())
+    assert model["member_seeds"] == [0, 4]
+    assert [len(member["rounds"]) for member in model["training"]["members"]] == [2, 2]
+    metrics = pd.read_csv(results / "evaluation/toy/metrics.tsv", sep="\t")
+    mine = metrics[(metrics["universe"] == "test") & (metrics["metric"] == "average_precision")]
+    values = mine.set_index(["class", "model"])["value"]
+    others = ["dilated.seed0", "dilated.seed4", "dilated.round0"]
+    for name in ("donor", "acceptor"):
+        assert set(values[name].index) == {"dilated", *others, *(f"dilated-{o}" for o in others)}
+        for other in others:
+            difference = values[name, "dilated"] - values[name, other]
+            assert values[name, f"dilated-{other}"] == pytest.approx(difference)
+    split = pd.read_csv(results / "split/toy.tsv", sep="\t")
+    (train,) = split[split["part"] == "train"].itertuples()
+    for seed in (0, 4):
+        negatives = pd.read_parquet(results / f"hard_negatives/round1/seed{seed}/negatives.parquet")
+        assert set(negatives["contig"]) == {train.contig}
+        assert negatives["position"].between(train.start, train.end - 1).all()
+        windows = pd.read_parquet(results / f"windows/round1/seed{seed}/sampled.parquet")
+        assert (windows["source"] == "hard").sum() == 30
+    page = (results / "report.html").read_text()
+    assert "Rounds of hard negatives" in page and "best seed" in page
+    assert "Round 1 " in page and "± " in page
+    again = snakemake(repository, tmp_path, "--configfile", config, "--dry-run")
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
 # --- ready-made configurations -------------------------------------------------------------------
 
 
@@ -217,8 +321,8 @@ def test_commands_of_the_demo_are_understood(repository, tmp_path):
     plan = snakemake(repository, tmp_path, "--dry-run", "--printshellcmds")
     scripts = {path.stem for path in (repository / "scripts").glob("*.py")}
     assert assert_commands_are_understood(plan) == scripts - {
-        "summarise_run", "import_model", "encode_signal"
-    }  # fmt: skip
+        *("summarise_run", "import_model", "combine_seeds", "harvest_negatives", "encode_signal")
+    }
     jobs = planned_jobs(plan)
     assert (jobs["unpack_file"], jobs["encode_genome"], jobs["evaluate_scan"]) == (5, 3, 2)
 

@@ -18,11 +18,13 @@ import genomesieve
 from genomesieve.architecture import Architecture, resolve_architecture
 from genomesieve.custom_network import build_custom_network, load_code, require_same_code
 from genomesieve.custom_settings import CustomSettings
+from genomesieve.ensemble import Ensemble
 from genomesieve.errors import InputError
 from genomesieve.files import existing_file, read_json, whole_file, write_json, write_table
 from genomesieve.networks import build_network, with_strands
 
-FORMAT = 1
+FORMAT = 2
+"""Newest format that is read. Format 2 is an ensemble; single networks are written as format 1."""
 _REQUIRED = ("format", "name", "architecture", "classes", "stranded", "labels", "calibration")
 
 
@@ -59,6 +61,8 @@ class Bundle:
         Channels that the network sees after the letters.
     laboratories : list of str
         Laboratories that it was trained on, in the order of their statistics with norm `domain`.
+    member_seeds : list of int
+        Seeds of the members where the network is an `Ensemble`; empty for a single one.
     """
 
     name: str
@@ -75,6 +79,7 @@ class Bundle:
     code: dict | None = None
     signals: list[str] = field(default_factory=list)
     laboratories: list[str] = field(default_factory=list)
+    member_seeds: list[int] = field(default_factory=list)
 
     @property
     def strands(self) -> int:
@@ -84,7 +89,7 @@ class Bundle:
     def describe(self) -> dict:
         """Return what stands in model.json."""
         return {
-            "format": FORMAT,
+            "format": FORMAT if self.member_seeds else 1,
             "genomesieve": genomesieve.__version__,
             "name": self.name,
             "classes": self.classes,
@@ -98,6 +103,7 @@ class Bundle:
             "stride": self.architecture.stride,
             "architecture": self.architecture.to_dict(),
             "code": self.code,
+            "member_seeds": self.member_seeds,
             "parameters": sum(weight.numel() for weight in self.network.state_dict().values()),
             "training": self.training,
             "scan_plan": self.scan_plan,
@@ -163,6 +169,7 @@ def load_bundle(folder: str | os.PathLike, network_code: str | None = None) -> B
         code=content.get("code"),
         signals=list(content.get("signals", [])),
         laboratories=list(content.get("laboratories", [])),
+        member_seeds=list(content.get("member_seeds") or []),
     )
 
 
@@ -181,14 +188,19 @@ def _make_network(
                 f"model {folder} is a {architecture.settings.preset} network; --network-code is "
                 "for networks that were imported"
             )
-        return build_network(
-            architecture,
-            len(classes),
-            labels,
-            reverse_complement,
-            signals=len(content.get("signals", [])),
-            laboratories=max(1, len(content.get("laboratories", []))),
-        )
+        seeds = content.get("member_seeds") or []
+        networks = [
+            build_network(
+                architecture,
+                len(classes),
+                labels,
+                reverse_complement,
+                signals=len(content.get("signals", [])),
+                laboratories=max(1, len(content.get("laboratories", []))),
+            )
+            for _ in seeds or [None]
+        ]
+        return Ensemble(networks, labels) if seeds else networks[0]
     if network_code is None:
         raise InputError(
             f"model {folder} holds a network of the user's own, and no model folder names code to "

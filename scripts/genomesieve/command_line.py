@@ -13,7 +13,8 @@ from genomesieve.errors import InputError
 
 logger = logging.getLogger("genomesieve")
 
-_LEAST = {"resolution": 1, "threads": 1, "seed": 0, "ignore_margin": 0, "min_intron": 1, "guard": 0}
+_LEAST = {"resolution": 1, "threads": 1, "seed": 0, "ignore_margin": 0, "min_intron": 1, "guard": 0,
+          "round": 0}  # fmt: skip
 """Least value of options that several scripts share."""
 
 
@@ -175,8 +176,16 @@ def add_class_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_device_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:
-    """Add the device (or devices) and the number of CPU threads."""
+def add_device_arguments(parser: argparse.ArgumentParser, several: str = "") -> None:
+    """Add the device (or devices) and the number of CPU threads.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    several : str
+        What each of several devices works on, such as `its part of the shard`; "" for a script that
+        uses one.
+    """
     words = "auto takes GPUs where there are some; cpu; cuda; cuda:0,1 (GPUs by number)"
     if several:
         parser.add_argument(
@@ -184,8 +193,8 @@ def add_device_arguments(parser: argparse.ArgumentParser, several: bool = False)
             "--device",
             dest="devices",
             default="auto",
-            help=f"{words}; cpu:2 (two processes); each device runs a process of its own over its "
-            "part of the shard",
+            help=f"{words}; cpu:2 (two processes); each device runs a process of its own over "
+            f"{several}",
         )
     else:
         parser.add_argument(

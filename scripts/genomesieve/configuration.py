@@ -22,6 +22,7 @@ from genomesieve.custom_settings import CustomSettings, check_sources, output_or
 from genomesieve.errors import InputError
 from genomesieve.files import existing_file
 from genomesieve.settings import bigwig_classes
+from genomesieve.training_plan import TrainingPlan
 
 COLUMN_CLASS = "column:"
 NUMBER_ROLES = ("signal", "auxiliary")
@@ -94,6 +95,17 @@ class Screen:
         return tuple(self.settings["baselines"])
 
     @property
+    def training(self) -> TrainingPlan:
+        """The networks that are trained, and the roads of all models."""
+        return TrainingPlan(
+            self.name,
+            self.settings["model"]["preset"],
+            self.baselines,
+            tuple(self.settings["seeds"]),
+            self.settings["hard_negatives"]["rounds"],
+        )
+
+    @property
     def imported(self) -> bool:
         """Whether the network is the user's own, imported with its weights and not trained."""
         return isinstance(self.architecture.settings, CustomSettings)
@@ -159,7 +171,7 @@ class ScanGroup:
     ----------
     name : str
     roads : tuple of str
-        Folders of the network and, where sites are known, of the baselines.
+        Folders of the screen's model and, where sites are known, of all others.
     genomes : tuple of str
     bigwigs : list of str
     keep_scores : bool
@@ -206,14 +218,13 @@ class Plan:
         for screen in self.screens.values():
             labelled = screen.evaluated_genomes
             rest = tuple(name for name in screen.scan_genomes if name not in labelled)
-            road = f"results/{screen.name}"
-            roads = (road, *(f"{road}/baselines/{name}" for name in screen.baselines))
+            roads = tuple(screen.training.roads.values())
             if labelled:
                 name = f"{screen.name}_labelled"
                 groups.append(ScanGroup(name, roads, labelled, screen.bigwigs, True))
             if rest:
                 name = f"{screen.name}_unlabelled"
-                groups.append(ScanGroup(name, (road,), rest, screen.bigwigs, False))
+                groups.append(ScanGroup(name, roads[:1], rest, screen.bigwigs, False))
         return groups
 
 
@@ -575,11 +586,16 @@ def _check_custom(architecture: Architecture, settings: dict) -> None:
         return
     check_sources(declared)
     output_order(declared, list(settings["classes"]), settings["labels"])
-    if settings["training"]:
-        raise InputError(
-            f"training is {settings['training']}; expected none: a custom network is imported with "
-            "its weights and not trained"
-        )
+    for key, given in (
+        ("training", settings["training"]),
+        ("seeds", settings["seeds"][1:] and settings["seeds"]),
+        ("hard_negatives.rounds", settings["hard_negatives"]["rounds"]),
+    ):
+        if given:
+            raise InputError(
+                f"{key} is {given}; expected {'one' if key == 'seeds' else 'none'}: a custom "
+                "network is imported with its weights and not trained"
+            )
 
 
 def _check_classes(screen: Screen, where: str) -> None:

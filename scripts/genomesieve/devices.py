@@ -1,4 +1,4 @@
-"""Which devices a scan uses, and one process for each of them."""
+"""Which devices are used, and one process for each of them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ import torch
 from genomesieve.errors import InputError
 
 logger = logging.getLogger(__name__)
+
+_ENDING = 10.0
+"""Seconds that a process which has done its work may take to end."""
 
 DEVICE_WORDS = re.compile(r"auto|cpu(:\d+)?|cuda(:\d+(,\d+)*)?")
 """What names devices; the schema of the configuration holds the same pattern."""
@@ -124,6 +127,7 @@ def run_processes(work: Callable[..., None], jobs: Sequence[tuple[str, tuple]]) 
                 problem = _outcome(receiver, process)
                 if problem:
                     raise InputError(f"process on {name} failed: {problem}")
+                process.join(_ENDING)
     finally:
         for process in started:
             process.terminate()
@@ -148,12 +152,22 @@ def _serve(sender: connection.Connection, name: str, work: Callable, arguments: 
     try:
         work(*arguments)
     except InputError as error:
-        sender.send(str(error))
+        _fail(sender, str(error))
     except Exception as error:
         logger.error("failed", exc_info=True)
-        sender.send(f"{type(error).__name__}: {' '.join(str(error).split())}")
+        _fail(sender, f"{type(error).__name__}: {' '.join(str(error).split())}")
     else:
         sender.send("")
+
+
+def _fail(sender: connection.Connection, problem: str) -> None:
+    """Send what went wrong and wait to be ended.
+
+    A process that ended by itself would close its connections to others that work with it, and they
+    might report that before the reason is read.
+    """
+    sender.send(problem)
+    threading.Event().wait()
 
 
 def _end_with_parent() -> None:

@@ -222,11 +222,13 @@ def draw_loss(axes: Axes, network: ModelFacts) -> None:
     for number, (column, label) in enumerate(columns.items()):
         if column not in network.history.columns:
             continue
-        rows = network.history.dropna(subset=[column])
-        marker = "o" if number or len(rows) < 30 else ""
-        axes.plot(
-            rows["step"], rows[column], label=label, marker=marker, markersize=4, **LINES[number]
-        )
+        for rows, words in _runs(network.history.dropna(subset=[column]), label):
+            marker = "o" if number or len(rows) < 30 else ""
+            axes.plot(
+                rows["step"], rows[column], label=words, marker=marker, markersize=4,
+                **LINES[number],
+            )  # fmt: skip
+    _mark_rounds(axes, network.history)
     losses = network.history["loss"].dropna()
     wide = losses.min() > 0 and losses.max() > 30 * losses.min()
     axes.set_yscale("log" if wide else "linear")
@@ -235,19 +237,38 @@ def draw_loss(axes: Axes, network: ModelFacts) -> None:
     put_legend_below(axes)
 
 
+def _runs(history: pd.DataFrame, label: str) -> list[tuple[pd.DataFrame, str | None]]:
+    """Return the history of each seed; only the first one's line is named in the legend."""
+    seeds = history["seed"] if "seed" in history else pd.Series(0, index=history.index)
+    runs = [rows for _, rows in history.groupby(seeds, sort=False)]
+    return [(rows, None if number else label) for number, rows in enumerate(runs)]
+
+
+def _mark_rounds(axes: Axes, history: pd.DataFrame) -> None:
+    """Mark where each round of hard negatives begins: after the last step of the one before."""
+    if "round" not in history:
+        return
+    last = history.groupby("round")["step"].max().sort_index()
+    for number, step in enumerate(last.iloc[:-1]):
+        label = None if number else "next round"
+        axes.axvline(step, color=GREY, linestyle="--", linewidth=0.8, label=label)
+
+
 def draw_progress(axes: Axes, screen: Screen) -> None:
     """Draw the validation average precision by step, its best mean marked."""
     history, prefix = screen.network.history, "validation_average_precision"
     for number, name in enumerate(screen.classes[: len(LINES)]):
         if f"{prefix}.{name}" in history.columns:
-            rows = history.dropna(subset=[f"{prefix}.{name}"])
-            axes.plot(
-                rows["step"], rows[f"{prefix}.{name}"], label=name, marker="o", markersize=4,
-                **LINES[number],
-            )  # fmt: skip
+            for rows, words in _runs(history.dropna(subset=[f"{prefix}.{name}"]), name):
+                axes.plot(
+                    rows["step"], rows[f"{prefix}.{name}"], label=words, marker="o", markersize=4,
+                    **LINES[number],
+                )  # fmt: skip
     if prefix in history.columns and history[prefix].notna().any():
-        best = history.loc[history[prefix].idxmax()]
-        axes.axvline(best["step"], color=GREY, linestyle=":", label="best mean: kept")
+        for rows, words in _runs(history.dropna(subset=[prefix]), "best mean: kept"):
+            best = rows.loc[rows[prefix].idxmax()]
+            axes.axvline(best["step"], color=GREY, linestyle=":", label=words)
+    _mark_rounds(axes, history)
     axes.set_ylim(-0.01, 1.02)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set(xlabel="step", ylabel="average precision at natural prevalence")

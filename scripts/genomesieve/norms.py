@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from genomesieve.convolutions import at_least_float32
 from genomesieve.domain_norm import DomainBatchNorm
@@ -61,7 +62,8 @@ class TiedBatchNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (N, channels, 1, positions)."""
-        if not self.training and isinstance(self.norm, nn.BatchNorm2d):
+        plain = isinstance(self.norm, nn.BatchNorm2d)
+        if plain and not self.training and not torch.is_grad_enabled():
             return self.expanded()(x)
         first, second = x.chunk(2, dim=1)
         first, second = self.norm(torch.cat([first, second.flip(1)], dim=2)).chunk(2, dim=2)
@@ -79,6 +81,16 @@ class TiedBatchNorm(nn.Module):
             full.register_buffer(name, torch.cat([value, value.flip(0)]))
         full.register_buffer("num_batches_tracked", half.num_batches_tracked)
         return full.eval()
+
+
+def batch_norms(network: nn.Module) -> list[nn.Module]:
+    """Return the layers of a network that keep statistics of batches, however wrapped."""
+    return [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
+
+
+def has_batch_statistics(network: nn.Module) -> bool:
+    """Tell whether a network, in the mode that it is in, takes statistics of each batch."""
+    return any(layer.training for layer in batch_norms(network))
 
 
 def build_norm(kind: str, channels: int, tied: bool = False) -> nn.Module:

@@ -115,7 +115,11 @@ class GenomeResults:
 
 @dataclass(frozen=True)
 class Screen:
-    """One screen: its models, its genomes and its settings."""
+    """One screen: its models, its genomes and its settings.
+
+    `members` names the network of each seed in the metrics, `rounds` the model of each round but
+    the last; `harvests` has the summary of each harvest by `round1/seed0`.
+    """
 
     name: str
     settings: dict
@@ -123,6 +127,9 @@ class Screen:
     baselines: list[ModelFacts]
     genomes: list[GenomeResults]
     windows_summary: dict
+    members: tuple[str, ...] = ()
+    rounds: tuple[str, ...] = ()
+    harvests: dict[str, dict] = field(default_factory=dict)
 
     @property
     def classes(self) -> list[str]:

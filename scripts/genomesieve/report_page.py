@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import jinja2
 from markupsafe import Markup
 
+from genomesieve import report_rounds as rounds
 from genomesieve import report_tables as tables
 from genomesieve.figures import Picture
 from genomesieve.figures_evaluation import MOST_PANELS, evaluation_pictures
@@ -300,7 +301,52 @@ def _training(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
             "baselines) alone, and the audit of leakage below compares with the train part of the "
             "split, which this network need not have seen."
         )
-    return Section("training", "Training", [_text(text), Item("picture", drawn["training"])])
+    items = [
+        _text(text),
+        Item("picture", drawn["training"]),
+        *seed_items(screen),
+        *round_items(screen),
+    ]
+    return Section("training", "Training", items)
+
+
+def seed_items(screen: Screen) -> list[Item]:
+    """Return what several seeds brought, nothing where there is one."""
+    if not screen.members:
+        return []
+    return [
+        Item("heading", "Seeds"),
+        _text(
+            "{} is the mean of the probabilities of {} networks that were trained from different "
+            "seeds: other first weights, another order of the windows; above, each has a line of "
+            "its own. How far they lie apart is what training once more would change; the 95 % "
+            "intervals do not hold it. The best seed is the best on these very sites, which "
+            "favours it.",
+            screen.network.name,
+            len(screen.members),
+        ),
+        _table(rounds.seeds_table(screen)),
+    ]
+
+
+def round_items(screen: Screen) -> list[Item]:
+    """Return what rounds of hard negatives gained, nothing where there are none."""
+    if not screen.rounds:
+        return []
+    return [
+        Item("heading", "Rounds of hard negatives"),
+        Item("text", rounds.gain_sentence(screen)),
+        _text(
+            "Before each round the training part was scanned with the network of the round before, "
+            "and training went on with windows around the best-scoring places that are no sites; "
+            "above, a dashed line marks its start. A round also trains longer, and its gain is "
+            "that of both: with <code>hard_negatives.share: 0</code> it only trains longer. It "
+            "keeps the weights that it started from unless a validation is better."
+        ),
+        _table(rounds.rounds_table(screen)),
+        _text("On what was held out and on other genomes, on the same resampled blocks:"),
+        _table(rounds.gains_table(screen)),
+    ]
 
 
 def _split(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:

@@ -1,14 +1,14 @@
 """Choosing training windows, and knowing how often each position was chosen.
 
-Every source of windows (sites, uniform, GC-matched, decoys) is written as a start intensity: how
-many windows are expected to start at each point of a grid. The inclusion of a position is the sum
-over the starts whose window covers it, so it is exact for the mixture of sources, at the edges of
-intervals too, and the loss can weight each position by its inverse.
+Every source of windows (sites, uniform, GC-matched, decoys, hard negatives) is written as a start
+intensity: how many windows are expected to start at each point of a grid. The inclusion of a
+position is the sum over the starts whose window covers it, so it is exact for the mixture of
+sources, at the edges of intervals too, and the loss can weight each position by its inverse.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,8 +17,9 @@ import pandas as pd
 from genomesieve.alphabet import DNA
 from genomesieve.errors import InputError
 from genomesieve.genome import EncodedGenome, check_intervals, contig_rows
+from genomesieve.training_plan import HARD
 
-SOURCES = ("sites", "uniform", "gc_matched", "decoys")
+SOURCES = ("sites", "uniform", "gc_matched", "decoys", HARD)
 GC_BINS = 50
 CELLS_A_WINDOW = 50
 _BASES_AT_ONCE = 1 << 22
@@ -43,6 +44,8 @@ class Stretch:
         Dinucleotide of each class, as `common_dinucleotides` returns; what decoys carry.
     hidden : dict of str to numpy.ndarray, shape=(n, 2), dtype=int64
         Merged intervals that count neither way for a class, counted from `start`; no decoy there.
+    hard : numpy.ndarray, dtype=int64
+        Distinct positions of hard negatives, counted from `start`.
     """
 
     genome: str
@@ -53,6 +56,7 @@ class Stretch:
     sites: np.ndarray
     words: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"class": []}))
     hidden: Mapping[str, np.ndarray] = field(default_factory=dict)
+    hard: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -214,6 +218,34 @@ def allow_decoys(
     ]
 
 
+def add_hard_negatives(
+    stretches: list[Stretch], negatives: Mapping[str, pd.DataFrame]
+) -> list[Stretch]:
+    """Tell stretches where the hard negatives in them lie; classes and strands are put together.
+
+    Parameters
+    ----------
+    stretches : list of Stretch
+    negatives : mapping of str to pandas.DataFrame
+        By genome: columns contig, position.
+
+    Returns
+    -------
+    list of Stretch
+    """
+    by_contig = {
+        (genome, contig): np.unique(where.to_numpy(np.int64))
+        for genome, table in negatives.items()
+        for contig, where in table.groupby("contig")["position"]
+    }
+    result = []
+    for item in stretches:
+        mine = by_contig.get((item.genome, item.contig), np.zeros(0, dtype=np.int64)) - item.start
+        inside = (mine >= 0) & (mine < len(item.codes))
+        result.append(replace(item, hard=mine[inside]))
+    return result
+
+
 def find_decoys(
     stretch: Stretch, word: Mapping, complement: np.ndarray, first: int, end: int
 ) -> np.ndarray:
@@ -291,6 +323,8 @@ def start_intensity(
         intensity = _gc_matched(stretches, grid)
     elif source == "decoys":
         intensity = _decoys(stretches, grid)
+    elif source == HARD:
+        intensity = [_around(item.hard, item.starts, grid) for item in stretches]
     else:
         intensity = [_around(item.sites, item.starts, grid) for item in stretches]
     total = sum(values.sum() for values in intensity)
@@ -389,7 +423,11 @@ def cell_inclusion(intensity: np.ndarray, grid: Grid) -> np.ndarray:
 
 
 def draw_windows(
-    stretches: list[Stretch], shares: Mapping[str, float], windows: int, grid: Grid, seed: int
+    stretches: list[Stretch],
+    shares: Mapping[str, float],
+    windows: int,
+    grid: Grid,
+    seed: int | Sequence[int],
 ) -> pd.DataFrame:
     """Draw training windows from a mixture of sources.
 
@@ -400,7 +438,7 @@ def draw_windows(
         Share of the windows that each source gives; they sum to 1.
     windows : int
     grid : Grid
-    seed : int
+    seed : int or sequence of int
 
     Returns
     -------

@@ -7,12 +7,11 @@ so that a killed run that is started again ends where the unbroken one would hav
 from __future__ import annotations
 
 import copy
-import dataclasses
 import logging
 import math
 import shutil
 import time
-from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,93 +24,24 @@ from tqdm import tqdm
 
 from genomesieve.auxiliary import Auxiliary
 from genomesieve.batches import Batch, WindowSource
+from genomesieve.distributed import ALONE, Workers, without_exchange
 from genomesieve.domain_norm import use_laboratories
 from genomesieve.errors import InputError
 from genomesieve.files import whole_file
-from genomesieve.losses import Imbalance, weighted_loss
+from genomesieve.freezing import freeze, training_mode
+from genomesieve.losses import weighted_loss
+from genomesieve.memory_limits import more_parts
 from genomesieve.metrics import average_precision
 from genomesieve.mixing import mixed_rows
 from genomesieve.networks import log_odds, log_prior
+from genomesieve.norms import has_batch_statistics
+from genomesieve.prior_correction import correct_outputs, output_correction
 from genomesieve.scores import CODES, count_codes, encode_scores
-from genomesieve.settings import complete_settings, require_above_zero
+from genomesieve.training_settings import TrainingSettings
 
 logger = logging.getLogger(__name__)
 
 _VALIDATION_BATCH = 8
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How long and how to train.
-
-    Parameters
-    ----------
-    steps : int
-        Optimiser steps.
-    batch : int
-        Windows a step.
-    learning_rate : float
-        Peak of the schedule: linear warm-up, then a cosine down to zero.
-    warmup : float
-        Share of the steps spent warming up.
-    weight_decay : float
-    clip : float
-        Largest norm of the gradient.
-    validations : int
-        How often to validate, spread evenly over the steps; the last step always is.
-    patience : int
-        Validations without a better average precision before training stops.
-    weight_cap : float
-        Largest inverse-inclusion weight of a bin, as a multiple of the mean.
-    accumulate : int
-        Parts that a batch is computed in, one after the other, to save memory.
-    average : float
-        Decay of an exponential moving average of the weights, which is then what is validated and
-        kept (Polyak and Juditsky 1992); 0 for none.
-    checkpoint_minutes : float
-        Minutes between two checkpoints; each validation makes one too. They change no number.
-    focal_gamma, positive_weight, logit_adjustment : float
-        What is done about rare classes (see `losses.Imbalance`).
-    """
-
-    steps: int = 1000
-    batch: int = 16
-    learning_rate: float = 2e-3
-    warmup: float = 0.1
-    weight_decay: float = 1e-2
-    clip: float = 1.0
-    validations: int = 6
-    patience: int = 3
-    weight_cap: float = 20.0
-    accumulate: int = 1
-    average: float = 0.0
-    checkpoint_minutes: float = 10.0
-    focal_gamma: float = 0.0
-    positive_weight: float = 1.0
-    logit_adjustment: float = 0.0
-
-    @classmethod
-    def from_mapping(cls, values: Mapping) -> TrainingSettings:
-        """Check the `training` section of a screen and complete it with defaults."""
-        settings = complete_settings("training", values, dataclasses.asdict(cls()))
-        positive = ("steps", "batch", "learning_rate", "clip", "validations", "patience")
-        positive += ("weight_cap", "accumulate", "positive_weight")
-        require_above_zero("training", settings, *positive)
-        if not 0 <= settings["warmup"] <= 1:
-            raise InputError(f"training.warmup is {settings['warmup']}; expected a share, 0 to 1")
-        if not 0 <= settings["average"] < 1:
-            raise InputError(
-                f"training.average is {settings['average']}; expected at least 0 and below 1"
-            )
-        for name in ("weight_decay", "focal_gamma", "logit_adjustment", "checkpoint_minutes"):
-            if not settings[name] >= 0:
-                raise InputError(f"training.{name} is {settings[name]}; expected 0 or more")
-        return cls(**settings)
-
-    @property
-    def imbalance(self) -> Imbalance:
-        """What is done about rare classes."""
-        return Imbalance(self.focal_gamma, self.positive_weight, self.logit_adjustment)
 
 
 @dataclass
@@ -126,6 +56,8 @@ class _Progress:
     best_weights: dict[str, Tensor]
     losses: list[list[float]]
     """Of the classes and of each auxiliary task, for every step since the last validation."""
+    parts: int
+    """In which a batch is computed."""
 
 
 class Trainer:
@@ -151,6 +83,13 @@ class Trainer:
         Digest of configuration, data and code; a checkpoint with another one is ignored.
     auxiliary : Auxiliary or None
         What is learned beside the classes.
+    workers : Workers
+        The processes that train together, each with a Trainer of its own.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to freeze where asked for, or the processes cannot share the batch.
     """
 
     def __init__(
@@ -167,18 +106,32 @@ class Trainer:
         checkpoint: Path | None = None,
         fingerprint: str = "",
         auxiliary: Auxiliary | None = None,
+        workers: Workers = ALONE,
     ):
         self.network = network.to(device)
         self.auxiliary = auxiliary
         if auxiliary is not None:
             auxiliary.attach(self.network)
+        self.network = workers.share_statistics(self.network, device)
         self.train, self.valid = train, valid
         self._groups = train.laboratory_rows
         self.classes, self.labels = classes, labels
         self.settings, self.seed, self.device = settings, seed, device
         self.checkpoint, self.fingerprint = checkpoint, fingerprint
+        self.workers, self._batch_size = workers, min(settings.batch, len(train))
+        if self._batch_size < workers.size:
+            raise InputError(
+                f"training.batch is {self._batch_size} windows for {workers.size} processes; "
+                "expected one each or more"
+            )
+        self._held = freeze(self.network, settings.freeze, settings.freeze_norms)
+        training_mode(self.network, self._held)
+        self._batch_statistics = has_batch_statistics(self.network)
+        self._parallel = workers.parallel(self.network, device)
         self.optimizer = torch.optim.AdamW(
-            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            [weight for weight in self.network.parameters() if weight.requires_grad],
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
         self.averaged = None
@@ -188,7 +141,12 @@ class Trainer:
         self._prior = None
         if prevalence is not None:
             self._prior = log_prior(prevalence, labels).float().to(device)[:, None]
-        self.state = _Progress(0, -math.inf, 0, 0.0, [], {}, [])
+        self._correction = None
+        if settings.prior_correction:
+            outputs = len(classes) + (labels == "exclusive")
+            correction = output_correction(settings.imbalance, labels, outputs, self._prior)
+            self._correction = correction.to(device)
+        self.state = _Progress(0, -math.inf, 0, 0.0, [], {}, [], settings.accumulate)
         # The host makes the next batch while a GPU computes.
         self.makes_ahead = device.type == "cuda"
         self._ahead: tuple[int, Batch] | None = None
@@ -209,12 +167,17 @@ class Trainer:
         Raises
         ------
         InputError
-            If the loss is not a number.
+            If the loss is not a number, or memory ends where a smaller part of a batch does not
+            help.
         """
         self._resume()
         state, self._since = self.state, time.monotonic()
         bar = tqdm(
-            total=self.settings.steps, initial=state.step, unit="step", disable=None, ncols=100
+            total=self.settings.steps,
+            initial=state.step,
+            unit="step",
+            disable=None if self.workers.first else True,
+            ncols=100,
         )
         while state.step < self.settings.steps and state.stale < self.settings.patience:
             state.losses.append(self._step())
@@ -234,7 +197,9 @@ class Trainer:
         self.network.load_state_dict(state.best_weights)
         if self.auxiliary is not None:
             self.auxiliary.detach(self.network)
-        if self.checkpoint is not None:
+        if self._correction is not None:
+            correct_outputs(self.network, self._correction)
+        if self.checkpoint is not None and self.workers.first:
             shutil.rmtree(self.checkpoint, ignore_errors=True)
         return pd.DataFrame(state.rows)
 
@@ -257,7 +222,7 @@ class Trainer:
 
         Of several laboratories, each gives equally many.
         """
-        total, size = len(self.train), min(self.settings.batch, len(self.train))
+        total, size = len(self.train), self._batch_size
         if len(self._groups) > 1:
             return mixed_rows(self._groups, self.seed, step, size)
         epoch, place = divmod(step, total // size)
@@ -265,19 +230,17 @@ class Trainer:
         return np.sort(order[place * size : (place + 1) * size])
 
     def _batch(self, step: int) -> Batch:
-        """Return the batch of a step on the device; it may have been made ahead."""
+        """Return this process's share of a step's batch; it may have been made ahead."""
         if self._ahead is not None and self._ahead[0] == step:
             return self._ahead[1]
-        return self.train.batch(self._rows(step)).to(self.device)
+        return self.train.batch(self.workers.share(self._rows(step))).to(self.device)
 
     def _step(self) -> list[float]:
         """Run one optimiser step and return its losses: of the classes, then of auxiliary tasks."""
         step = self.state.step
-        torch.manual_seed(hash((self.seed, step)) & 0x7FFFFFFF)
-        self.network.train()
+        training_mode(self.network, self._held)
         batch = self._batch(step)
-        self.optimizer.zero_grad(set_to_none=True)
-        losses = self._gradient(batch)
+        losses = self._gradient_that_fits(batch)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
         # Reading the loss waits for the GPU; the next batch is ready then.
         if self.makes_ahead and step + 1 < self.settings.steps:
@@ -291,25 +254,60 @@ class Trainer:
         self.optimizer.step()
         self.schedule.step()
         if self.averaged is not None:
-            self.averaged.update_parameters(self.network)
+            self._average()
         self.state.step += 1
         return values
+
+    def _average(self) -> None:
+        """Let the average of the weights follow them."""
+        self.averaged.update_parameters(self.network)
+        # An average of whole numbers is cut off, and counters would fall behind.
+        for kept, buffer in zip(self.averaged.module.buffers(), self.network.buffers()):
+            if not buffer.is_floating_point():
+                kept.copy_(buffer)
+
+    def _gradient_that_fits(self, batch: Batch) -> Tensor:
+        """Compute the gradient, in smaller parts where memory ends; return the loss."""
+        # Processes draw different dropout for their windows; a second attempt draws the first's.
+        seed = (hash((self.seed, self.state.step)) + self.workers.rank) & 0x7FFFFFFF
+        while True:
+            torch.manual_seed(seed)
+            self.optimizer.zero_grad(set_to_none=True)
+            try:
+                return self._gradient(batch)
+            except torch.OutOfMemoryError as error:
+                reason = str(error)
+            # Outside of the handler, whose traceback holds on to the failed attempt's tensors.
+            self.state.parts = more_parts(
+                self._parts, len(batch.x), reason, self._batch_statistics, self.workers.size
+            )
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    @property
+    def _parts(self) -> int:
+        """In how many parts a batch is computed: as many in every process, none of them empty."""
+        return min(self.state.parts, self._batch_size // self.workers.size)
 
     def _gradient(self, batch: Batch) -> Tensor:
         """Add up a batch's gradient, part after part, and return its losses as `_step` does."""
         total: Tensor | float = 0.0
-        for rows in torch.arange(len(batch.x)).chunk(self.settings.accumulate):
+        parts = torch.arange(len(batch.x)).tensor_split(self._parts)
+        for number, rows in enumerate(parts, start=1):
             part = batch.rows(slice(int(rows[0]), int(rows[-1]) + 1))
-            with torch.autocast(
-                self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"
-            ):
+            share = len(rows) / self._batch_size
+            last = number == len(parts)
+            with nullcontext() if last else without_exchange(self._parallel):
                 use_laboratories(self.network, part.laboratories)
-                outputs = self.network(part.x)
-            loss, every = self._losses(outputs, part)
-            share = len(rows) / len(batch.x)
-            (loss * share).backward()
+                with torch.autocast(
+                    self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"
+                ):
+                    outputs = self._parallel(part.x)
+                loss, every = self._losses(outputs, part)
+                # The processes' gradients are averaged, and their sum is what is wanted.
+                (loss * share * self.workers.size).backward()
             total = total + every.detach() * share
-        return total
+        return self.workers.sum(total)
 
     def _losses(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return what is made small, and its parts: the classes' loss, then each auxiliary one."""
@@ -339,10 +337,16 @@ class Trainer:
         losses, state.losses = state.losses, []
         means = np.mean(losses, axis=0).tolist()
         precisions = validation_average_precision(
-            self._kept, self.valid, len(self.classes), self.labels, self.device
+            self._kept,
+            self.valid,
+            len(self.classes),
+            self.labels,
+            self.device,
+            self.workers,
+            self._correction,
         )
         mean = float(np.nanmean(precisions))
-        done = len(losses) * min(self.settings.batch, len(self.train)) * self.train.length
+        done = len(losses) * self._batch_size * self.train.length
         before = state.rows[-1]["seconds"] if state.rows else 0.0
         row = {
             "step": state.step,
@@ -351,7 +355,7 @@ class Trainer:
             "validation_average_precision": mean,
             **{
                 f"validation_average_precision.{name}": value
-                for name, value in zip(self.classes, precisions)
+                for name, value in zip(self.classes, precisions.tolist())
             },
             "bases_per_second": done / max(state.seconds - before, 1e-9),
             "seconds": state.seconds,
@@ -374,7 +378,7 @@ class Trainer:
 
     def _save(self) -> None:
         """Write the checkpoint, whole or not at all."""
-        if self.checkpoint is None:
+        if self.checkpoint is None or not self.workers.first:
             return
         content = {
             "fingerprint": self.fingerprint,
@@ -388,7 +392,18 @@ class Trainer:
             torch.save(content, temporary)
 
     def _resume(self) -> None:
-        """Take up a checkpoint of the same run, if there is one."""
+        """Take up a checkpoint of the same run, if there is one, in all processes."""
+        self._load()
+        first = int(self.workers.from_first(torch.tensor(self.state.step, device=self.device)))
+        if first != self.state.step:
+            raise InputError(
+                f"process {self.workers.rank} finds step {self.state.step} in checkpoint "
+                f"{self.checkpoint} and the first process step {first}; expected one folder that "
+                "all can read"
+            )
+
+    def _load(self) -> None:
+        """Load the checkpoint if it belongs to this run."""
         path = None if self.checkpoint is None else self.checkpoint / "state.pt"
         if path is None or not path.is_file():
             return
@@ -396,7 +411,8 @@ class Trainer:
             content = torch.load(path, map_location=self.device, weights_only=True)
             found = content["fingerprint"]
         except Exception as error:
-            logger.warning("checkpoint %s cannot be read (%s): starting anew", path, error)
+            first = str(error).split("\n")[0]
+            logger.warning("checkpoint %s cannot be read (%s): starting anew", path, first)
             return
         if found != self.fingerprint:
             logger.warning("checkpoint %s belongs to another run: starting anew", path)
@@ -411,9 +427,28 @@ class Trainer:
 
 
 def validation_average_precision(
-    network: nn.Module, source: WindowSource, classes: int, labels: str, device: torch.device
+    network: nn.Module,
+    source: WindowSource,
+    classes: int,
+    labels: str,
+    device: torch.device,
+    workers: Workers = ALONE,
+    correction: Tensor | None = None,
 ) -> np.ndarray:
     """Measure average precision per class on windows at natural prevalence.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+    source : WindowSource
+    classes : int
+    labels : str
+        `exclusive` or `independent`.
+    device : torch.device
+    workers : Workers
+        Processes that score some of the windows each; counts of codes add up exactly.
+    correction : torch.Tensor or None, shape=(outputs, 1)
+        What is added to the outputs.
 
     Returns
     -------
@@ -423,14 +458,22 @@ def validation_average_precision(
     network.eval()
     counts = np.zeros((2, classes, CODES), dtype=np.int64)
     with torch.inference_mode():
-        for row in range(0, len(source), _VALIDATION_BATCH):
+        for row in range(
+            workers.rank * _VALIDATION_BATCH, len(source), workers.size * _VALIDATION_BATCH
+        ):
             batch = source.batch(np.arange(row, min(row + _VALIDATION_BATCH, len(source))))
             use_laboratories(network, batch.laboratories)
-            scores = log_odds(network(batch.x.to(device)), labels).cpu().numpy()
+            logits = network(batch.x.to(device))
+            if correction is not None:
+                logits = logits + correction
+            scores = log_odds(logits, labels).cpu().numpy()
             codes, used, sites = encode_scores(scores), batch.weights > 0, batch.sites
             for index in range(classes):
                 chosen = used[:, index].numpy()
                 is_site = sites[:, index].numpy()
                 counts[0, index] += count_codes(codes[:, index][chosen & ~is_site])
                 counts[1, index] += count_codes(codes[:, index][chosen & is_site])
-    return average_precision(counts[1], counts[0])
+    counts = workers.sum(torch.from_numpy(counts).to(device)).cpu().numpy()
+    precisions = torch.from_numpy(average_precision(counts[1], counts[0])).to(device)
+    # What all processes decide by when they stop and what they keep.
+    return workers.from_first(precisions).cpu().numpy()

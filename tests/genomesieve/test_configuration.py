@@ -5,6 +5,7 @@ import yaml
 
 from genomesieve.configuration import resolve_plan
 from genomesieve.errors import InputError
+from genomesieve.training_plan import with_hard_negatives
 
 
 @pytest.fixture
@@ -32,6 +33,47 @@ def test_demo_resolves(demo, schemas):
     assert screen.scan_parts("athaliana") == ["test"]
     assert screen.scan_parts("alyrata") == ["screen"]
     assert [group.keep_scores for group in plan.scan_groups] == [True, False]
+
+
+def test_one_seed_without_rounds_has_no_further_models(demo, schemas):
+    plan = resolve_plan(demo, *schemas).screens["splice"].training
+    assert plan.roads == {
+        "dilated": "results/splice",
+        "pwm": "results/splice/baselines/pwm",
+        "kmer": "results/splice/baselines/kmer",
+    }
+    assert plan.uncalibrated("results/splice") == "results/splice/training/base/round0/seed0"
+    assert plan.round_pairs == []
+
+
+def test_seeds_and_rounds_have_models_of_their_own(demo, schemas):
+    changed = change(demo, "screens.splice.seeds", [3, 0])
+    changed = change(changed, "screens.splice.hard_negatives", {"rounds": 2})
+    screens = resolve_plan(changed, *schemas)
+    plan = screens.screens["splice"].training
+    base = "results/splice/training/base"
+    assert {name: plan.uncalibrated(road) for name, road in plan.roads.items()} == {
+        "dilated": f"{base}/round2/ensemble",
+        "pwm": "results/splice/baselines/pwm/training/base/round0/seed3",
+        "kmer": "results/splice/baselines/kmer/training/base/round0/seed3",
+        "dilated.seed3": f"{base}/round2/seed3",
+        "dilated.seed0": f"{base}/round2/seed0",
+        "dilated.round0": f"{base}/round0/ensemble",
+        "dilated.round1": f"{base}/round1/ensemble",
+    }
+    assert plan.round_pairs == [("dilated.round1", "dilated.round0")]
+    labelled, rest = screens.scan_groups
+    assert labelled.roads == tuple(plan.roads.values())
+    assert rest.roads == ("results/splice",)
+
+
+def test_hard_negatives_take_their_share_of_the_mixture(demo, schemas):
+    sampling = resolve_plan(demo, *schemas).screens["splice"].settings["sampling"]
+    before = dict(sampling["sources"])
+    sources = with_hard_negatives(sampling, 0.25)["sources"]
+    assert sampling["sources"] == before
+    assert sources.pop("hard") == 0.25
+    assert sources == pytest.approx({name: 0.75 * share for name, share in before.items()})
 
 
 def test_tracks_are_for_twenty_classes_unless_asked(demo, schemas):
@@ -66,7 +108,13 @@ def change(demo, path, value):
         ("screens.splice.lables", "exclusive", "did you mean 'labels'"),
         ("screens.splice.labels", "exclusve", "did you mean 'exclusive'"),
         ("screens.splice.labels", None, "lacks the key 'labels'"),
-        ("screens.splice.seed", "zero", "expected integer"),
+        ("screens.splice.seeds", ["zero"], "expected integer"),
+        ("screens.splice.seeds", [], "seeds: .* should be non-empty"),
+        ("screens.splice.seeds", [1, 1], "seeds: .* has non-unique elements"),
+        ("screens.splice.seed", 0, "unknown key 'seed' .* did you mean 'seeds'"),
+        ("screens.splice.hard_negatives", {"round": 1}, "did you mean 'rounds'"),
+        ("screens.splice.hard_negatives", {"rounds": -1}, "rounds: -1 is less than the minimum"),
+        ("screens.splice.hard_negatives", {"share": 1}, "share: 1 is greater than or equal to"),
         ("screens.splice.train_genomes", ["atalian"], "did you mean 'athaliana'"),
         ("screens.splice.train_genomes", ["alyrata"], "neither an annotation nor a track"),
         ("screens.splice.scan_parts", ["tset"], "did you mean 'test'"),
@@ -122,6 +170,8 @@ def test_a_network_of_ones_own_is_imported(own_network, demo, schemas):
         ("model.activation", "sigmoid", "goes with labels: independent"),
         ("model.activaton", "logits", "did you mean 'activation'"),
         ("training", {"steps": 5}, "and not trained"),
+        ("seeds", [0, 1], r"seeds is \[0, 1\]; expected one: a custom network"),
+        ("hard_negatives", {"rounds": 2}, "hard_negatives.rounds is 2; expected none"),
         ("auxiliary", {"a": {"property": "gc"}}, "a custom network is not trained"),
     ],
 )

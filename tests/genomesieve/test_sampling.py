@@ -10,6 +10,7 @@ from genomesieve.genome import EncodedGenome
 from genomesieve.sampling import (
     Grid,
     Stretch,
+    add_hard_negatives,
     allow_decoys,
     cell_inclusion,
     common_dinucleotides,
@@ -22,6 +23,7 @@ from genomesieve.sampling import (
 )
 
 SHARES = {"sites": 0.3, "uniform": 0.4, "gc_matched": 0.2, "decoys": 0.1}
+HARD_SHARES = {"uniform": 0.4, "sites": 0.2, "hard": 0.4}
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +56,33 @@ def test_windows_stay_inside_their_interval(stretches):
     }
 
 
-def test_inclusion_is_the_mean_coverage_of_many_draws(stretches):
+@pytest.fixture(scope="module")
+def hard_stretches(stretches):
+    """Some hard negatives: a pair that windows share, one at an edge, one outside any window."""
+    places = {"contig": ["a"] * 4 + ["b"], "position": [600, 640, 640, 131, 1985]}
+    return add_hard_negatives(stretches, {"toy": pd.DataFrame(places)})
+
+
+def test_hard_windows_cover_a_hard_negative(hard_stretches):
+    a, b = hard_stretches
+    assert (a.hard + a.start).tolist() == [131, 600, 640] and b.hard.tolist() == []
+    windows = draw_windows(hard_stretches, {"hard": 1.0}, 300, Grid(500, 50), 0)
+    assert set(windows["contig"]) == {"a"}
+    covered = [
+        (windows["start"] <= place) & (place < windows["start"] + 500) for place in a.hard + a.start
+    ]
+    assert (np.sum(covered, axis=0) > 0).all()
+    # Every place brings the same number of windows; one at the edge has only one to be in.
+    assert covered[0].mean() == pytest.approx(1 / 3, abs=0.1)
+    assert (windows.loc[covered[0], "start"] == 130).all()
+
+
+@pytest.mark.parametrize("shares", [SHARES, HARD_SHARES], ids=["mixture", "hard"])
+def test_inclusion_is_the_mean_coverage_of_many_draws(hard_stretches, shares):
     grid, repeats = Grid(500, 50), 400
     coverage, expected = np.zeros(200), np.zeros(200)
     for seed in range(repeats):
-        windows = draw_windows(stretches, SHARES, 60, grid, seed)
+        windows = draw_windows(hard_stretches, shares, 60, grid, seed)
         mine = windows[windows["contig"] == "a"]
         for start, inclusion in zip(mine["start"], mine["inclusion"]):
             cell = (start - 130) // 50
@@ -77,17 +101,20 @@ def test_uniform_inclusion_has_a_closed_form():
     assert inclusion.sum() == pytest.approx(101 * 0.2 * grid.cells)
 
 
-def test_inverse_inclusion_estimates_the_prevalence(stretches):
+@pytest.mark.parametrize(
+    ("shares", "ratio"), [({"sites": 0.5, "uniform": 0.5}, 1.5), (HARD_SHARES, 1.15)]
+)
+def test_inverse_inclusion_estimates_the_prevalence(hard_stretches, shares, ratio):
     """Windows crowd at sites; their inverse-inclusion mean is the share of sites all the same."""
     grid, estimates, plain = Grid(500, 50), [], []
-    track = {item.contig: np.zeros(item.starts + grid.cells - 1) for item in stretches}
-    for item in stretches:
+    track = {item.contig: np.zeros(item.starts + grid.cells - 1) for item in hard_stretches}
+    for item in hard_stretches:
         for cell in item.sites // 50:
             track[item.contig][cell] = 1
     truth = np.concatenate(list(track.values())).mean()
-    offsets = {item.contig: item.start for item in stretches}
+    offsets = {item.contig: item.start for item in hard_stretches}
     for seed in range(60):
-        windows = draw_windows(stretches, {"sites": 0.5, "uniform": 0.5}, 200, grid, seed)
+        windows = draw_windows(hard_stretches, shares, 200, grid, seed)
         values, weights = [], []
         for row in windows.itertuples():
             cell = (row.start - offsets[row.contig]) // 50
@@ -97,7 +124,7 @@ def test_inverse_inclusion_estimates_the_prevalence(stretches):
         estimates.append((values * weights).sum() / weights.sum())
         plain.append(values.mean())
     assert np.mean(estimates) == pytest.approx(truth, rel=0.05)
-    assert np.mean(plain) > 1.5 * truth
+    assert np.mean(plain) > ratio * truth
 
 
 def test_site_windows_cover_a_site(stretches):

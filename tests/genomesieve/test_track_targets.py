@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from genomesieve.architecture import resolve_architecture
 from genomesieve.auxiliary import measure_spread
@@ -57,6 +58,18 @@ def test_means_equal_a_base_by_base_reading(source, tracks):
                 ]
                 expected = sum(inside) / (10 + 2 * flank)
                 assert found[number, track, at] == pytest.approx(expected, abs=1e-6)
+
+
+def test_windows_gathered_on_a_device_have_the_same(source):
+    windows, _ = source
+    table = pd.DataFrame({"contig": ["a", "b"], "start": [40, 60], "strand": ["+", "-"]})
+    table = table.assign(genome="toy", length=40, inclusion=[np.ones(1)] * 2)
+    both = [
+        WindowSource(table, windows.genomes, ARCHITECTURE, device=device, tracks=windows._tracks)
+        for device in (None, torch.device("cpu"))
+    ]
+    host, resident = (one.batch(np.arange(2)) for one in both)
+    assert torch.equal(host.tracks, resident.tracks) and torch.equal(host.x, resident.x)
 
 
 def test_parts_of_a_batch_keep_their_tracks(source):

@@ -20,6 +20,7 @@ for module in (
     "architecture",
     "auxiliary_settings",
     "sources",
+    "training_plan",
     "configuration",
 ):
     library = Path(workflow.source_path(f"../../scripts/genomesieve/{module}.py"))
@@ -29,6 +30,7 @@ if str(library.parents[1]) not in sys.path:
 from genomesieve.configuration import resolve_plan
 from genomesieve.errors import InputError
 from genomesieve.sources import source_files
+from genomesieve.training_plan import with_hard_negatives
 
 
 def schema(name):
@@ -102,20 +104,13 @@ def for_genomes(which, pattern):
 
 
 def for_models(pattern):
-    """Return an input function: `pattern` for the network's road, then for each baseline's."""
+    """Return an input function: `pattern` for the road of the screen's model, then of all others."""
 
     def files(wildcards):
-        roads = model_roads(screen_of(wildcards)).values()
+        roads = screen_of(wildcards).training.roads.values()
         return [pattern.format(road=road, **dict(wildcards.items())) for road in roads]
 
     return files
-
-
-def model_roads(screen):
-    """Return the folder of the network and of each baseline, by the model's name."""
-    road = f"results/{screen.name}"
-    baselines = {name: f"{road}/baselines/{name}" for name in screen.baselines}
-    return {screen.settings["model"]["preset"]: road, **baselines}
 
 
 def scans(plan):
@@ -184,10 +179,90 @@ def uncalibrated_model(file):
     """Return an input function: a file of what training or fitting wrote."""
 
     def path(wildcards):
-        seed = screen_of(wildcards).settings["seed"]
-        return f"{wildcards.road}/training/base/round0/seed{seed}/{file}"
+        folder = screen_of(wildcards).training.uncalibrated(wildcards.road)
+        return f"{folder}/{file}"
 
     return path
+
+
+def round_before(file):
+    """Return an input function: a file of a seed's network as the round before left it."""
+
+    def path(wildcards):
+        plan, before = screen_of(wildcards).training, int(wildcards.round) - 1
+        return f"{plan.seed_folder(before, int(wildcards.seed))}/{file}"
+
+    return path
+
+
+def former_weights(wildcards):
+    """Return the network that a round goes on from; none for the first training."""
+    names = ("model.safetensors", "model.json", "history.tsv")
+    return [round_before(name)(wildcards) for name in names if wildcards.round != "0"]
+
+
+def former_options(wildcards, input):
+    """Write the option that names the network that a round goes on from."""
+    folders = {str(Path(file).parent) for file in input.former}
+    return option("--start-from", folders)
+
+
+def of_seeds(file):
+    """Return an input function: a file of the networks of all seeds after a round."""
+
+    def paths(wildcards):
+        plan, number = screen_of(wildcards).training, int(wildcards.round)
+        return [f"{plan.seed_folder(number, seed)}/{file}" for seed in plan.seeds]
+
+    return paths
+
+
+def member_options(wildcards, input):
+    """Write the options that name the networks of all seeds."""
+    return option("--member", [Path(file).parent for file in input.models])
+
+
+def first_seed(wildcards):
+    """Return the seed of sampling, the first of training."""
+    return screen_of(wildcards).training.seeds[0]
+
+
+def training_windows(wildcards):
+    """Return the windows of a round; all seeds share those of the first training."""
+    draw = f"round{wildcards.round}/seed{wildcards.seed}/"
+    folder = f"results/{wildcards.screen}/windows"
+    return f"{folder}/{'' if wildcards.round == '0' else draw}augmented.parquet"
+
+
+def hard_negatives(wildcards):
+    """Return the harvested places that windows are drawn around; none for the first training."""
+    folder = f"results/{wildcards.screen}/hard_negatives/{wildcards.draw}"
+    return f"{folder}negatives.parquet" if wildcards.draw else []
+
+
+def hard_negative_options(wildcards, input):
+    """Write the options of a draw of windows around hard negatives."""
+    if not wildcards.draw:
+        return ""
+    number = Path(wildcards.draw).parts[0].removeprefix("round")
+    return " ".join(
+        [option("--negatives", [input.negatives]), option("--round", [number])]
+    )
+
+
+def sampling(wildcards):
+    """Return how windows are drawn, as JSON."""
+    settings = screen_of(wildcards).settings
+    if not wildcards.draw:
+        return json.dumps(settings["sampling"])
+    share = settings["hard_negatives"]["share"]
+    return json.dumps(with_hard_negatives(settings["sampling"], share))
+
+
+def harvest_settings(wildcards):
+    """Return which hard negatives are harvested, as JSON."""
+    settings = screen_of(wildcards).settings["hard_negatives"]
+    return json.dumps({key: settings[key] for key in ("most", "min_distance")})
 
 
 def engine_threads(wildcards):
@@ -196,7 +271,11 @@ def engine_threads(wildcards):
     Baselines take one core each, so that several of them run side by side. These rules and
     training have priority over merging and evaluation, whose single cores can be shared later.
     """
-    return 8 if wildcards.road == f"results/{screen_of(wildcards).name}" else 1
+    return (
+        1
+        if wildcards.road in screen_of(wildcards).training.baseline_roads.values()
+        else 8
+    )
 
 
 def network_file(wildcards):
@@ -252,8 +331,10 @@ wildcard_constraints:
     road=alternatives(
         road
         for screen in PLAN.screens.values()
-        for road in model_roads(screen).values()
+        for road in screen.training.roads.values()
     ),
+    draw=r"(round[1-9]\d*/seed\d+/)?",
+    round=r"\d+",
     seed=r"\d+",
     shard=r"\d+",
     shards=r"\d+",
@@ -302,9 +383,9 @@ def training_data(wildcards):
 
 
 def own_road(wildcards):
-    """Tell whether a job's model is the screen's network, not a baseline: those see no signals."""
-    screen = screen_of(wildcards)
-    return wildcards.get("road", f"results/{screen.name}") == f"results/{screen.name}"
+    """Tell whether a job's model is a network, not a baseline: those see no signals."""
+    baselines = screen_of(wildcards).training.baseline_roads.values()
+    return wildcards.get("road") not in baselines
 
 
 def training_signals(wildcards):
@@ -494,10 +575,10 @@ def keep_scores(wildcards):
 
 
 def model_options(name, pattern):
-    """Return a params function: `name MODEL=path` for the network and each baseline."""
+    """Return a params function: `name MODEL=path` for the screen's model and all others."""
 
     def text(wildcards):
-        roads = model_roads(screen_of(wildcards))
+        roads = screen_of(wildcards).training.roads
         fill = dict(wildcards.items())
         return option(
             name,
@@ -510,10 +591,28 @@ def model_options(name, pattern):
     return text
 
 
+def round_pairs(wildcards):
+    """Write the options that name the pairs of rounds to compare beside the screen's model."""
+    pairs = screen_of(wildcards).training.round_pairs
+    return " ".join(f"--pair {shlex.quote(a)} {shlex.quote(b)}" for a, b in pairs)
+
+
 def baseline_models(wildcards):
     """Return model.json of each baseline of a screen."""
-    roads = list(model_roads(screen_of(wildcards)).values())[1:]
+    roads = screen_of(wildcards).training.baseline_roads.values()
     return [f"{road}/model/model.json" for road in roads]
+
+
+def harvests(screen):
+    """Return the summary of each harvest, by round and seed."""
+    plan = screen.training
+    keys = [f"round{r}/seed{s}" for r in range(1, plan.rounds + 1) for s in plan.seeds]
+    return {key: f"{plan.road}/hard_negatives/{key}/summary.json" for key in keys}
+
+
+def harvest_summaries(wildcards):
+    """Return the summaries of all harvests of a screen."""
+    return list(harvests(screen_of(wildcards)).values())
 
 
 def report_settings(wildcards):
@@ -546,6 +645,15 @@ def report_data(wildcards):
     texts = [
         named(name, pattern, genomes, screen) for name, pattern, genomes in options
     ]
-    roads = list(model_roads(screen).items())[1:]
+    roads = screen.training.baseline_roads.items()
     texts.append(option("--baseline", [f"{name}={road}/model" for name, road in roads]))
+    others = {
+        "--members": screen.training.member_roads,
+        "--rounds": screen.training.round_roads,
+    }
+    texts += [
+        option(name, [",".join(found)]) for name, found in others.items() if found
+    ]
+    summaries = [f"{key}={path}" for key, path in harvests(screen).items()]
+    texts.append(option("--harvest-summary", summaries))
     return " ".join(texts)

@@ -44,6 +44,7 @@ rule evaluate_scan:
         code=digest("evaluate_scan.py"),
         scans=model_options("--scan", "{road}/scan/{genome}"),
         models=model_options("--model", "{road}/model"),
+        pairs=round_pairs,
         settings=evaluation_settings,
         batch=batch_option,
         folder=subpath(output.metrics, parent=True),
@@ -53,6 +54,6 @@ rule evaluate_scan:
         "python {input.source[0]:q} --genome {wildcards.genome}"
         " --genome-folder results/genomes/{wildcards.genome} --sites {input.sites:q}"
         " --intervals {input.intervals:q} --leakage {input.leakage:q} {params.scans}"
-        " {params.models} --settings {params.settings:q} {params.batch}"
+        " {params.models} {params.pairs} --settings {params.settings:q} {params.batch}"
         " --output-dir {params.folder:q}"
         " > {log:q} 2>&1"

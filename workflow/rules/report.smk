@@ -22,6 +22,7 @@ rule render_report:
             "evaluated_genomes", "results/{screen}/leakage/{genome}.summary.json"
         ),
         windows=windows_summary,
+        harvests=harvest_summaries,
     output:
         report=report(
             "results/{screen}/report.html",

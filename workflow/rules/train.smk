@@ -8,11 +8,12 @@ rule sample_windows:
             "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
         ),
         splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+        negatives=hard_negatives,
     output:
-        windows="results/{screen}/windows/sampled.parquet",
-        summary="results/{screen}/windows/summary.json",
+        windows="results/{screen}/windows/{draw}sampled.parquet",
+        summary="results/{screen}/windows/{draw}summary.json",
     log:
-        "logs/{screen}/sample_windows.log",
+        "logs/{screen}/{draw}sample_windows.log",
     conda:
         "../../envs/genome.yaml"
     threads: 1
@@ -22,28 +23,29 @@ rule sample_windows:
     params:
         code=digest("sample_windows.py"),
         data=training_data,
-        settings=setting("sampling"),
+        settings=sampling,
         resolution=resolution,
         ignore_margin=setting("ignore_margin"),
-        seed=setting("seed"),
+        seed=first_seed,
+        hard=hard_negative_options,
     message:
-        "Sampling training windows for screen {wildcards.screen}"
+        "Sampling training windows for screen {wildcards.screen} {wildcards.draw}"
     shell:
         "python {input.source[0]:q} {params.data} --settings {params.settings:q}"
         " --resolution {params.resolution} --ignore-margin {params.ignore_margin}"
-        " --seed {params.seed} --output {output.windows:q} --summary {output.summary:q}"
+        " --seed {params.seed} {params.hard} --output {output.windows:q} --summary {output.summary:q}"
         " > {log:q} 2>&1"
 
 
 rule augment_windows:
     input:
         source=source("augment_windows.py"),
-        windows="results/{screen}/windows/sampled.parquet",
+        windows="results/{screen}/windows/{draw}sampled.parquet",
     output:
-        windows="results/{screen}/windows/augmented.parquet",
-        summary="results/{screen}/windows/augmented.summary.json",
+        windows="results/{screen}/windows/{draw}augmented.parquet",
+        summary="results/{screen}/windows/{draw}augmented.summary.json",
     log:
-        "logs/{screen}/augment_windows.log",
+        "logs/{screen}/{draw}augment_windows.log",
     conda:
         "../../envs/genome.yaml"
     threads: 1
@@ -55,7 +57,7 @@ rule augment_windows:
         stranded=lambda wildcards: str(screen_of(wildcards).stranded).lower(),
         reverse_complement=setting("reverse_complement"),
     message:
-        "Adding reverse complements for screen {wildcards.screen}"
+        "Adding reverse complements for screen {wildcards.screen} {wildcards.draw}"
     shell:
         "python {input.source[0]:q} --windows {input.windows:q} --stranded {params.stranded}"
         " --reverse-complement {params.reverse_complement} --output {output.windows:q}"
@@ -65,7 +67,8 @@ rule augment_windows:
 rule train_model:
     input:
         source=source("train_model.py"),
-        windows="results/{screen}/windows/augmented.parquet",
+        windows=training_windows,
+        former=former_weights,
         codes=for_genomes("train_genomes", "results/genomes/{genome}/codes.npy"),
         contigs=for_genomes("train_genomes", "results/genomes/{genome}/contigs.tsv"),
         sites=for_genomes("train_genomes", "results/{screen}/sites/{genome}.parquet"),
@@ -77,13 +80,13 @@ rule train_model:
         signals=training_signals,
         tracks=auxiliary_files,
     output:
-        weights="results/{screen}/training/base/round0/seed{seed}/model.safetensors",
-        model="results/{screen}/training/base/round0/seed{seed}/model.json",
-        history="results/{screen}/training/base/round0/seed{seed}/history.tsv",
+        weights="results/{screen}/training/base/round{round}/seed{seed}/model.safetensors",
+        model="results/{screen}/training/base/round{round}/seed{seed}/model.json",
+        history="results/{screen}/training/base/round{round}/seed{seed}/history.tsv",
     log:
-        "logs/{screen}/train_model/seed{seed}.log",
+        "logs/{screen}/train_model/round{round}-seed{seed}.log",
     benchmark:
-        "benchmark_logs/{screen}/train_model/seed{seed}.tsv"
+        "benchmark_logs/{screen}/train_model/round{round}-seed{seed}.tsv"
     wildcard_constraints:
         screen=alternatives(n for n, s in PLAN.screens.items() if not s.imported),
     priority: 1
@@ -107,11 +110,13 @@ rule train_model:
         labels=setting("labels"),
         reverse_complement=setting("reverse_complement"),
         ignore_margin=setting("ignore_margin"),
-        checkpoint="results/{screen}/checkpoint/base-round0-seed{seed}",
+        checkpoint="results/{screen}/checkpoint/base-round{round}-seed{seed}",
         device=PLAN.settings["device"],
+        start=former_options,
         folder=subpath(output.model, parent=True),
     message:
-        "Training the network of screen {wildcards.screen} on {threads} threads"
+        "Training the network of screen {wildcards.screen}, seed {wildcards.seed}, round"
+        " {wildcards.round}, on {threads} threads"
     shell:
         "python {input.source[0]:q} --windows {input.windows:q} {params.data}"
         " {params.batches} {params.channels}"
@@ -120,7 +125,7 @@ rule train_model:
         " --classes {params.classes:q} --labels {params.labels}"
         " --reverse-complement {params.reverse_complement}"
         " --ignore-margin {params.ignore_margin} --seed {wildcards.seed}"
-        " --device {params.device} --checkpoint {params.checkpoint:q}"
+        " {params.start} --device {params.device} --checkpoint {params.checkpoint:q}"
         " --threads {threads} --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
