@@ -20,6 +20,7 @@ import torch.distributed
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from genomesieve.domain_norm import domain_norms
 from genomesieve.errors import InputError
 from genomesieve.norms import has_batch_statistics
 
@@ -82,6 +83,11 @@ class Workers:
         """
         if self.size == 1:
             return network
+        if any(layer.training for layer in domain_norms(network)):
+            raise InputError(
+                f"model.norm is domain and training runs in {self.size} processes, each with a "
+                "share of the laboratories; expected one process, or training.freeze_norms"
+            )
         if device.type != "cuda" and has_batch_statistics(network):
             raise InputError(
                 f"model.norm is batch and training runs in {self.size} processes on the CPU, where "

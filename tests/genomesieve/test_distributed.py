@@ -102,6 +102,15 @@ def test_statistics_are_shared_on_gpus_under_ordinary_names(reverse_complement):
     torch.testing.assert_close(shared(x), expected)
 
 
+def test_laboratories_are_not_spread_over_processes():
+    """Each would see another share of them, on GPUs too."""
+    network = build_network(resolve_architecture(DILATED | {"norm": "domain"}), 2, "exclusive")
+    for device in (torch.device("cpu"), torch.device("cuda", 0)):
+        with pytest.raises(InputError, match="norm is domain and training runs in 2 processes"):
+            Workers(0, 2).parallel(network.train(), device)
+    assert ALONE.parallel(network, torch.device("cpu")) is network
+
+
 def test_place_is_that_of_torchrun(monkeypatch):
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
