@@ -68,7 +68,7 @@ def compare(case: Case, codes: np.ndarray, device: torch.device, sizes: Sizes) -
     for place, precision in (("cpu", "float32"), (device, "float32"), (device, "bfloat16")):
         scanner = Scanner(case.bundle, ScanPlan(bases, 1, precision), torch.device(place))
         with torch.inference_mode():
-            scores.append(scanner._log_odds(stretch.to(place))[0].cpu())
+            scores.append(scanner._log_odds(stretch.to(place), None)[0].cpu())
     exact, single, half = scores
     floors = torch.quantile(exact[:, : 1 << 23], 1 - CALL_SHARE, dim=1)
     called, other = (item >= floors[:, None] for item in (exact, half))

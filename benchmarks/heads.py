@@ -440,6 +440,29 @@ def overlap_findings(options: Namespace) -> tuple[list[Finding], str]:
     return head_findings("planted, classes share bins", found, fitted, options.seeds), said
 
 
+class Record:
+    """What was found so far; written after every part, so that a broken run keeps what it has.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        Small runs and single parts are not written.
+    """
+
+    def __init__(self, options: Namespace):
+        self.options, self.refusal = options, ""
+        self.rows: list[Finding] = []
+
+    def add(self, found: list[Finding]) -> None:
+        """Print and write the rows of one more part."""
+        print_findings(found)
+        self.rows += found
+        if not (self.options.quick or self.options.only):
+            details = {"refusal": self.refusal, "options": vars(self.options)}
+            versions = {name: version(name) for name in ("torch", "scikit-learn")}
+            write_results("heads", self.rows, versions, details, {})
+
+
 def main() -> int:
     """Measure and save."""
     parser = quick_parser(__doc__)
@@ -454,20 +477,16 @@ def main() -> int:
     if options.quick:
         options.folds, options.junction_steps, options.overlap_steps = 3, 4, 4
     torch.set_num_threads(1)
-    rows, said = [], ""
+    record = Record(options)
     if options.only in (None, "overlaps"):
-        found, said = overlap_findings(options)
-        rows += found
+        found, record.refusal = overlap_findings(options)
+        record.add(found)
+        print(record.refusal)
     if options.only in (None, "junctions") and UCI.is_file():
-        rows += junction_findings(options)
-    if options.only == "genome" or not (options.only or options.quick):
-        rows += genome_findings(options) if ARABIDOPSIS.is_dir() else []
-    print_findings(rows)
-    print(said)
-    if not (options.quick or options.only):
-        details = {"refusal": said, "options": vars(options)}
-        versions = {name: version(name) for name in ("torch", "scikit-learn")}
-        write_results("heads", rows, versions, details, {})
+        record.add(junction_findings(options))
+    wanted = options.only == "genome" or not (options.only or options.quick)
+    if wanted and ARABIDOPSIS.is_dir():
+        record.add(genome_findings(options))
     return 0
 
 

@@ -12,6 +12,7 @@ Keys of a table:
 
 - `from`: a results file, relative to the repository; its `rows` are the rows (or a list itself);
 - `where`: `{"part": "pairs"}` keeps rows with these values, or with one of a list of values;
+- `without`: as `where`, but such rows are left out;
 - `columns`: title of each column and its text, a format string of the row's fields, such as
   `"{value:.3f} ({low:.3f} to {high:.3f})"`. A cell of which a field is missing is left empty;
 - `spread`: a field whose values become columns of their own, in their order, filled with the text
@@ -33,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 _TABLE = re.compile(
     r"(?P<begin><!-- table: (?P<wanted>\{.*?\}) -->\n).*?(?P<end><!-- end of table -->)", re.DOTALL
 )
-_KEYS = {"from", "where", "columns", "spread", "cell", "titles"}
+_KEYS = {"from", "where", "without", "columns", "spread", "cell", "titles"}
 
 
 def select(rows: Sequence[Mapping], where: Mapping) -> list[Mapping]:
@@ -95,6 +96,9 @@ def table(wanted: Mapping, root: Path = ROOT) -> str:
     content = json.loads((root / wanted["from"]).read_text())
     every = content if isinstance(content, list) else content["rows"]
     rows = select(every, wanted.get("where", {}))
+    if "without" in wanted:
+        left_out = select(rows, wanted["without"])
+        rows = [row for row in rows if row not in left_out]
     if not rows:
         raise ValueError(f"{wanted['from']} has no row where {wanted.get('where')}")
     titles, *body = lines_of(rows, wanted)

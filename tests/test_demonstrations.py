@@ -300,6 +300,12 @@ def test_a_table_takes_the_place_of_the_old_one(modules, tmp_path):
     assert modules["tables"].rewrite(new, tmp_path) == new
 
 
+def test_rows_can_be_left_out(modules, tmp_path):
+    wanted = {"from": "r.json", "where": {"metric": "y"}, "without": {"part": "p", "what": "c"}}
+    page = write_page(tmp_path, wanted | {"columns": {"v": "{value}"}})
+    assert "| v |\n| --- |\n| 0.25 |\n| 9.0 |\n<!--" in modules["tables"].rewrite(page, tmp_path)
+
+
 def test_origin_of_results_stands_below(modules, tmp_path):
     content = {"date": "2026-01-02", "machine": {"processor": "P", "cores": 3}, "rows": ROWS}
     page = write_page(tmp_path, {"from": "r.json", "columns": {"v": "{low}"}}, content)

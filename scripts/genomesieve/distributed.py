@@ -20,9 +20,9 @@ import torch.distributed
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from genomesieve.domain_norm import DomainBatchNorm
+from genomesieve.domain_norm import domain_norms
 from genomesieve.errors import InputError
-from genomesieve.norms import batch_norms
+from genomesieve.norms import has_batch_statistics
 
 _PATIENCE = datetime.timedelta(minutes=30)
 """How long a process waits for the others, which may be reading a genome."""
@@ -83,14 +83,16 @@ class Workers:
         """
         if self.size == 1:
             return network
-        # Statistics of laboratories are not exchanged anywhere, those of a batch on GPUs alone.
-        alone = [norm for norm in batch_norms(network) if not isinstance(norm, nn.SyncBatchNorm)]
-        if any(norm.training for norm in alone):
-            kind = "domain" if isinstance(alone[0], DomainBatchNorm) else "batch"
+        if any(layer.training for layer in domain_norms(network)):
             raise InputError(
-                f"model.norm is {kind} and training runs in {self.size} processes on "
-                f"{device.type}, where its statistics cannot be taken over all of them; expected "
-                "one device, norm group or layer, or training.freeze_norms"
+                f"model.norm is domain and training runs in {self.size} processes, each with a "
+                "share of the laboratories; expected one process, or training.freeze_norms"
+            )
+        if device.type != "cuda" and has_batch_statistics(network):
+            raise InputError(
+                f"model.norm is batch and training runs in {self.size} processes on the CPU, where "
+                "its statistics cannot be taken over all of them; expected one process, norm group "
+                "or layer, or training.freeze_norms"
             )
         numbers = None if device.index is None else [device.index]
         return DistributedDataParallel(network, device_ids=numbers)

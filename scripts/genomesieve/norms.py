@@ -83,10 +83,12 @@ class TiedBatchNorm(nn.Module):
         return full.eval()
 
 
+_STATISTICS = (_BatchNorm, DomainBatchNorm)
+
+
 def batch_norms(network: nn.Module) -> list[nn.Module]:
     """Return the layers of a network that keep statistics of batches, however wrapped."""
-    kinds = _BatchNorm, DomainBatchNorm
-    return [layer for layer in network.modules() if isinstance(layer, kinds)]
+    return [layer for layer in network.modules() if isinstance(layer, _STATISTICS)]
 
 
 def has_batch_statistics(network: nn.Module) -> bool:

@@ -70,18 +70,9 @@ def test_shares_are_the_batch_in_order(size):
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-@pytest.mark.parametrize("norm", ["batch", "domain"])
-def test_batch_statistics_of_one_share_are_refused(norm):
-    with pytest.raises(InputError, match=f"norm is {norm} and training runs in 2 processes on cpu"):
-        toy_trainer(DILATED | {"norm": norm}, Workers(0, 2))
-
-
-def test_statistics_of_laboratories_are_refused_on_gpus_as_well():
-    architecture = resolve_architecture(DILATED | {"norm": "domain"})
-    gpu, workers = torch.device("cuda", 0), Workers(0, 2)
-    network = workers.share_statistics(build_network(architecture, 2, "exclusive"), gpu)
-    with pytest.raises(InputError, match="norm is domain and training runs in 2 processes on cuda"):
-        workers.parallel(network, gpu)
+def test_batch_statistics_of_one_share_are_refused():
+    with pytest.raises(InputError, match="norm is batch and training runs in 2 processes on the"):
+        toy_trainer(DILATED | {"norm": "batch"}, Workers(0, 2))
 
 
 def test_batch_smaller_than_the_processes_is_refused():
@@ -109,6 +100,15 @@ def test_statistics_are_shared_on_gpus_under_ordinary_names(reverse_complement):
     torch.testing.assert_close(shared.eval()(x), expected)
     training_mode(shared, freeze(shared, [], True))
     torch.testing.assert_close(shared(x), expected)
+
+
+def test_laboratories_are_not_spread_over_processes():
+    """Each would see another share of them, on GPUs too."""
+    network = build_network(resolve_architecture(DILATED | {"norm": "domain"}), 2, "exclusive")
+    for device in (torch.device("cpu"), torch.device("cuda", 0)):
+        with pytest.raises(InputError, match="norm is domain and training runs in 2 processes"):
+            Workers(0, 2).parallel(network.train(), device)
+    assert ALONE.parallel(network, torch.device("cpu")) is network
 
 
 def test_place_is_that_of_torchrun(monkeypatch):

@@ -57,12 +57,13 @@ def test_frozen_parts_do_not_move_by_a_bit(name, parts, tmp_path):
         assert (key in moved) == (key.split(".")[0] not in parts), key
 
 
+@pytest.mark.parametrize("norm", ["batch", "domain"])
 @pytest.mark.parametrize("reverse_complement", ["augment", "average", "equivariant"])
-def test_frozen_statistics_do_not_move_and_everything_learns(reverse_complement):
-    network = trained_network("dilated", reverse_complement)
+def test_frozen_statistics_do_not_move_and_everything_learns(reverse_complement, norm):
+    network = trained_network("dilated", reverse_complement, norm)
     before = copy_of(network)
     trainer = toy_trainer(
-        MODELS["dilated"] | {"norm": "batch"},
+        MODELS["dilated"] | {"norm": norm},
         network=network,
         reverse_complement=reverse_complement,
         freeze_norms=True,
