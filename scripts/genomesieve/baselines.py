@@ -20,7 +20,7 @@ from genomesieve.genome import gather_codes
 from genomesieve.labelled_genome import LabelledGenome
 from genomesieve.motifs import Motif
 from genomesieve.networks import build_network
-from genomesieve.training import validation_average_precision
+from genomesieve.validation import validation_average_precision
 
 logger = logging.getLogger(__name__)
 

@@ -31,17 +31,14 @@ from genomesieve.files import whole_file
 from genomesieve.freezing import freeze, training_mode
 from genomesieve.losses import weighted_loss
 from genomesieve.memory_limits import more_parts
-from genomesieve.metrics import average_precision
 from genomesieve.mixing import mixed_rows
-from genomesieve.networks import log_odds, log_prior
+from genomesieve.networks import log_prior
 from genomesieve.norms import has_batch_statistics
 from genomesieve.prior_correction import correct_outputs, output_correction
-from genomesieve.scores import CODES, count_codes, encode_scores
 from genomesieve.training_settings import TrainingSettings
+from genomesieve.validation import validation_average_precision
 
 logger = logging.getLogger(__name__)
-
-_VALIDATION_BATCH = 8
 
 
 @dataclass
@@ -429,56 +426,3 @@ class Trainer:
         self.schedule.load_state_dict(content["schedule"])
         self.state = _Progress(**content["progress"])
         logger.info("resuming from step %d of %d", self.state.step, self.settings.steps)
-
-
-def validation_average_precision(
-    network: nn.Module,
-    source: WindowSource,
-    classes: int,
-    labels: str,
-    device: torch.device,
-    workers: Workers = ALONE,
-    correction: Tensor | None = None,
-) -> np.ndarray:
-    """Measure average precision per class on windows at natural prevalence.
-
-    Parameters
-    ----------
-    network : torch.nn.Module
-    source : WindowSource
-    classes : int
-    labels : str
-        `exclusive` or `independent`.
-    device : torch.device
-    workers : Workers
-        Processes that score some of the windows each; counts of codes add up exactly.
-    correction : torch.Tensor or None, shape=(outputs, 1)
-        What is added to the outputs.
-
-    Returns
-    -------
-    numpy.ndarray, shape=(classes,)
-        NaN for a class without a site there.
-    """
-    network.eval()
-    counts = np.zeros((2, classes, CODES), dtype=np.int64)
-    with torch.inference_mode():
-        for row in range(
-            workers.rank * _VALIDATION_BATCH, len(source), workers.size * _VALIDATION_BATCH
-        ):
-            batch = source.batch(np.arange(row, min(row + _VALIDATION_BATCH, len(source))))
-            use_laboratories(network, batch.laboratories)
-            logits = network(batch.x.to(device))
-            if correction is not None:
-                logits = logits + correction
-            scores = log_odds(logits, labels).cpu().numpy()
-            codes, used, sites = encode_scores(scores), batch.weights > 0, batch.sites
-            for index in range(classes):
-                chosen = used[:, index].numpy()
-                is_site = sites[:, index].numpy()
-                counts[0, index] += count_codes(codes[:, index][chosen & ~is_site])
-                counts[1, index] += count_codes(codes[:, index][chosen & is_site])
-    counts = workers.sum(torch.from_numpy(counts).to(device)).cpu().numpy()
-    precisions = torch.from_numpy(average_precision(counts[1], counts[0])).to(device)
-    # What all processes decide by when they stop and what they keep.
-    return workers.from_first(precisions).cpu().numpy()

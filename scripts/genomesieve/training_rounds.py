@@ -18,7 +18,7 @@ import torch
 from genomesieve.batches import WindowSource
 from genomesieve.bundle import Bundle, load_bundle
 from genomesieve.errors import InputError
-from genomesieve.training import validation_average_precision
+from genomesieve.validation import validation_average_precision
 
 logger = logging.getLogger(__name__)
 
