@@ -60,7 +60,7 @@ from genomesieve.bootstrap import (  # noqa: E402
 )
 from genomesieve.bundle import Bundle  # noqa: E402
 from genomesieve.gathering import one_hot, with_channels  # noqa: E402
-from genomesieve.genome import EncodedGenome, gather_codes  # noqa: E402
+from genomesieve.genome import EncodedGenome, gather_windows  # noqa: E402
 from genomesieve.labelled_genome import LabelledGenome, part_prevalence  # noqa: E402
 from genomesieve.layout import ScanLayout, make_layout  # noqa: E402
 from genomesieve.metrics import average_precision  # noqa: E402
@@ -69,7 +69,7 @@ from genomesieve.planning import ScanPlan  # noqa: E402
 from genomesieve.scanner import Scanner  # noqa: E402
 from genomesieve.scores import CODES, UNSCORED, count_codes  # noqa: E402
 from genomesieve.signal_scaling import set_signal_scale, training_moments  # noqa: E402
-from genomesieve.signals import gather_signal  # noqa: E402
+from genomesieve.signals import gather_signals  # noqa: E402
 from genomesieve.training import Trainer, TrainingSettings  # noqa: E402
 from genomesieve.transcripts import check_transcripts, list_introns, splice_sites  # noqa: E402
 
@@ -252,13 +252,13 @@ def states(study: Study, bundle: Bundle, layout: ScanLayout, name: str, windows:
     shape = len(start)
     place = np.zeros(shape, np.int64), np.full(shape, len(genome.codes)), start
     width = PROBE_WINDOW + 2 * context
-    x = one_hot(torch.from_numpy(gather_codes(genome.codes, *place, width, DNA.unknown)), DNA)
-    signal = torch.from_numpy(gather_signal(genome.signals[0], *place, width))
+    x = one_hot(torch.from_numpy(gather_windows(genome.codes, *place, width, DNA.unknown)), DNA)
+    signals = torch.from_numpy(gather_signals(genome.signals, *place, width))
     seen: list[torch.Tensor] = []
     network: nn.Module = bundle.network
     hook = network.head.register_forward_pre_hook(lambda layer, given: seen.append(given[0]))
     with torch.inference_mode():
-        network(with_channels(x, signal[:, None]))
+        network(with_channels(x, signals))
     hook.remove()
     return seen[0].mean((2, 3)).numpy()
 

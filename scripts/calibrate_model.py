@@ -51,7 +51,7 @@ from genomesieve.precision import compare_precisions
 from genomesieve.scanner import Scanner, scan_bins
 from genomesieve.scores import encode_scores, list_candidates
 from genomesieve.settings import complete_settings
-from genomesieve.signals import gather_signal, with_signals
+from genomesieve.signals import gather_signals, with_signals
 
 logger = logging.getLogger(__name__)
 
@@ -205,7 +205,7 @@ def sample_sequence(part: OpenPart) -> tuple[np.ndarray, np.ndarray | None]:
         return codes, None
     contig = part.genome.contigs.iloc[[row["contig_index"]]]
     place = contig["offset"].to_numpy(), contig["length"].to_numpy(), np.array([start]), end - start
-    return codes, np.stack([gather_signal(one, *place) for one in part.genome.signals], axis=1)
+    return codes, gather_signals(part.genome.signals, *place)
 
 
 def read_settings(given: object) -> dict:

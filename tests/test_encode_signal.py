@@ -10,7 +10,7 @@ import encode_signal
 from genomesieve import signal_tracks
 from genomesieve.errors import InputError
 from genomesieve.genome import EncodedGenome
-from genomesieve.signals import gather_signal, with_signals
+from genomesieve.signals import gather_signals, with_signals
 
 LENGTHS = {"chr1": 5003, "2": 1, "scaf_3": 777}
 
@@ -137,7 +137,7 @@ def test_windows_of_a_signal_end_with_their_contig(tmp_path, folder):
     genome = EncodedGenome.open(folder)
     (values,) = with_signals(genome, {"atac": folder / "atac.npy"}, ["atac"]).signals
     offset, length = np.array([0, 5003, 5004]), np.array([5003, 1, 777])
-    found = gather_signal(values, offset, length, np.array([5000, -2, 900]), 5)
+    found = gather_signals([values], offset, length, np.array([5000, -2, 900]), 5)[:, 0]
     assert found.dtype == np.float32
     assert found.tolist() == [[1, 2, 3, 0, 0], [0, 0, 4, 0, 0], [0] * 5]
     with pytest.raises(InputError, match="are atac; expected dnase"):

@@ -19,9 +19,9 @@ from genomesieve.architecture import Architecture
 from genomesieve.bundle import Bundle
 from genomesieve.domain_norm import adapt_to_laboratory, domain_norms, fix_laboratory
 from genomesieve.gathering import one_hot, with_channels
-from genomesieve.genome import EncodedGenome, gather_codes
+from genomesieve.genome import EncodedGenome, gather_windows
 from genomesieve.layout import ScanLayout
-from genomesieve.signals import gather_signal
+from genomesieve.signals import gather_signals
 from genomesieve.symmetry import mirrored_inputs
 
 logger = logging.getLogger(__name__)
@@ -48,11 +48,10 @@ def sample_windows(genome: EncodedGenome, layout: ScanLayout, architecture: Arch
     width = -(-_CORE // stride) * stride + 2 * context
     contigs = genome.contigs.iloc[table["contig_index"].to_numpy()[rows]]
     place = contigs["offset"].to_numpy(), contigs["length"].to_numpy(), start, width
-    codes = gather_codes(genome.codes, *place, genome.alphabet.unknown)
+    codes = gather_windows(genome.codes, *place, genome.alphabet.unknown)
     signals = None
     if genome.signals:
-        values = [gather_signal(signal, *place) for signal in genome.signals]
-        signals = torch.from_numpy(np.stack(values, axis=1))
+        signals = torch.from_numpy(gather_signals(genome.signals, *place))
     x = with_channels(one_hot(torch.from_numpy(codes), genome.alphabet), signals)
     return torch.cat([x, x[:, mirrored_inputs(genome.alphabet, x.shape[1])].flip(-1)])
 

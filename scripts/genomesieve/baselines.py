@@ -16,7 +16,7 @@ from torch import nn
 from genomesieve.alphabet import Alphabet
 from genomesieve.architecture import Architecture, KmerSettings, PwmSettings
 from genomesieve.batches import WindowSource
-from genomesieve.genome import gather_codes
+from genomesieve.genome import gather_windows
 from genomesieve.labelled_genome import LabelledGenome
 from genomesieve.motifs import Motif
 from genomesieve.networks import build_network
@@ -102,7 +102,7 @@ def stretches_around(
     offsets, lengths = (genome.contigs[name].to_numpy() for name in ("offset", "length"))
     rows = np.searchsorted(offsets, starts, "right") - 1
     first = starts - offsets[rows] - np.where(minus, right, left)
-    result = gather_codes(
+    result = gather_windows(
         genome.codes,
         offsets[rows],
         lengths[rows],

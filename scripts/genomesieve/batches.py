@@ -25,9 +25,9 @@ from genomesieve.gathering import (
     strand_one_hot,
     with_channels,
 )
-from genomesieve.genome import gather_codes
+from genomesieve.genome import gather_windows
 from genomesieve.labelled_genome import LabelledGenome
-from genomesieve.signals import gather_signal
+from genomesieve.signals import gather_signals
 from genomesieve.track_targets import TrackTargets
 
 
@@ -214,7 +214,7 @@ class WindowSource:
         codes = np.empty((len(rows), width), dtype=np.uint8)
         for labelled, mine in self._by_genome(rows):
             offset, length, start = self._rows[rows[mine]].T
-            codes[mine] = gather_codes(
+            codes[mine] = gather_windows(
                 labelled.genome.codes, offset, length, start - context, width, alphabet.unknown
             )
         core = codes[:, context : context + self.length]
@@ -235,10 +235,9 @@ class WindowSource:
         context = self.architecture.context
         for labelled, mine in self._by_genome(rows):
             offset, length, start = self._rows[rows[mine]].T
-            for channel, signal in enumerate(labelled.genome.signals):
-                values[mine, channel] = gather_signal(
-                    signal, offset, length, start - context, width
-                )
+            values[mine] = gather_signals(
+                labelled.genome.signals, offset, length, start - context, width
+            )
         # A signal has no complement: the other strand reads it backwards.
         minus = self._minus[rows]
         values[minus] = values[minus][..., ::-1]

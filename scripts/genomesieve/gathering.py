@@ -85,13 +85,13 @@ def resident_codes(codes: np.ndarray, device: torch.device) -> Tensor:
 def gather_resident(
     codes: Tensor, offset: Tensor, length: Tensor, start: Tensor, width: int, unknown: int
 ) -> Tensor:
-    """Gather windows where the codes are resident; what `gather_codes` does on the host.
+    """Gather windows where the codes are resident; what `gather_windows` does on the host.
 
     Parameters
     ----------
     codes : torch.Tensor, shape=(total length,), uint8
     offset, length, start : torch.Tensor, shape=(N,), int64
-        As for `gather_codes`, on the device of `codes`.
+        As for `gather_windows`, on the device of `codes`.
     width, unknown : int
 
     Returns

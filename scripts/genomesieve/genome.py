@@ -82,62 +82,63 @@ class EncodedGenome:
         numpy.ndarray, shape=(end - start,), dtype=uint8
         """
         row = self.contigs.iloc[self.index_of(contig)]
-        return fetch_codes(
+        return fetch_window(
             self.codes, int(row["offset"]), int(row["length"]), start, end, self.alphabet.unknown
         )
 
 
-def fetch_codes(
-    codes: np.ndarray, offset: int, length: int, start: int, end: int, unknown: int
+def fetch_window(
+    values: np.ndarray, offset: int, length: int, start: int, end: int, beyond: int
 ) -> np.ndarray:
-    """Copy [start, end) of the contig at `offset` with `length`; `unknown` beyond its ends."""
-    result = np.full(end - start, unknown, dtype=np.uint8)
+    """Copy [start, end) of the contig at `offset` with `length`; `beyond` outside of it."""
+    result = np.full(end - start, beyond, dtype=values.dtype)
     inside_start, inside_end = max(start, 0), min(end, length)
     if inside_start < inside_end:
-        result[inside_start - start : inside_end - start] = codes[
+        result[inside_start - start : inside_end - start] = values[
             offset + inside_start : offset + inside_end
         ]
     return result
 
 
-def gather_codes(
-    codes: np.ndarray,
+def gather_windows(
+    values: np.ndarray,
     offset: np.ndarray,
     length: np.ndarray,
     start: np.ndarray,
     width: int,
-    unknown: int,
+    beyond: int,
 ) -> np.ndarray:
-    """Copy the codes of many windows of one width, unknown beyond the ends of their contigs.
+    """Copy many windows of one width of what has one value a base: codes, or a signal.
 
     Parameters
     ----------
-    codes : numpy.ndarray, shape=(total length,), dtype=uint8
+    values : numpy.ndarray, shape=(total length,)
         All contigs one after another, usually mapped from disk.
     offset, length : numpy.ndarray, shape=(N,), dtype=int64
-        First base of each window's contig in `codes`, and bases of that contig.
+        First base of each window's contig in `values`, and bases of that contig.
     start : numpy.ndarray, shape=(N,), dtype=int64
         First base of each window, counted from its contig's start; may be negative.
     width : int
         Bases a window.
-    unknown : int
-        Code of an unknown base.
+    beyond : int
+        Value beyond the ends of a contig: the code of an unknown base, 0 for a signal.
 
     Returns
     -------
-    numpy.ndarray, shape=(N, width), dtype=uint8
+    numpy.ndarray, shape=(N, width), dtype of `values`
     """
     crossing = (start < 0) | (start + width > length)
     if crossing.all():
-        result = np.empty((len(start), width), dtype=np.uint8)
+        result = np.empty((len(start), width), dtype=values.dtype)
     else:
-        # A window as one item of `width` bytes: numpy then copies each with a single move.
-        windows = sliding_window_view(np.asarray(codes), width).view(f"V{width}")[:, 0]
+        # A window as one item of all its bytes: numpy then copies each with a single move.
+        item = f"V{width * values.dtype.itemsize}"
+        windows = sliding_window_view(np.asarray(values), width).view(item)[:, 0]
         result = windows[np.where(crossing, 0, offset + start)]
-        result = result.view(np.uint8).reshape(len(start), width)
+        result = result.view(values.dtype).reshape(len(start), width)
     for row in np.flatnonzero(crossing):
         begin = start[row]
-        result[row] = fetch_codes(codes, offset[row], length[row], begin, begin + width, unknown)
+        result[row] = fetch_window(values, offset[row], length[row], begin, begin + width, beyond)
     return result
 
 

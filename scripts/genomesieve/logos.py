@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from genomesieve.alphabet import Alphabet
-from genomesieve.genome import EncodedGenome, contig_rows, gather_codes
+from genomesieve.genome import EncodedGenome, contig_rows, gather_windows
 
 FLANK = 10
 MOST_SITES = 20_000
@@ -55,7 +55,7 @@ def codes_around(sites: pd.DataFrame, genome: EncodedGenome, flank: int = FLANK)
     middles = (sites["start"].to_numpy(np.int64) + sites["end"].to_numpy(np.int64) - 1) // 2
     rows = contig_rows(genome.contigs, sites["contig"], genome.name)
     offset, length = (genome.contigs[name].to_numpy()[rows] for name in ("offset", "length"))
-    windows = gather_codes(
+    windows = gather_windows(
         genome.codes, offset, length, middles - flank, 2 * flank + 1, genome.alphabet.unknown
     )
     minus = (sites["strand"] == "-").to_numpy()

@@ -10,7 +10,7 @@ import numpy as np
 
 from genomesieve.errors import InputError
 from genomesieve.files import existing_file
-from genomesieve.genome import EncodedGenome
+from genomesieve.genome import EncodedGenome, gather_windows
 
 
 def open_signal(path: Path, channel: str, genome: EncodedGenome) -> np.ndarray:
@@ -60,29 +60,28 @@ def with_signals(
     return replace(genome, signals=opened)
 
 
-def gather_signal(
-    values: np.ndarray, offset: np.ndarray, length: np.ndarray, start: np.ndarray, width: int
+def gather_signals(
+    signals: Sequence[np.ndarray],
+    offset: np.ndarray,
+    length: np.ndarray,
+    start: np.ndarray,
+    width: int,
 ) -> np.ndarray:
     """Copy the values of many windows of one width, 0 beyond the ends of their contigs.
 
     Parameters
     ----------
-    values : numpy.ndarray, shape=(total length,)
-        All contigs one after another, usually mapped from disk.
-    offset, length : numpy.ndarray, shape=(N,), dtype=int64
-        First base of each window's contig in `values`, and bases of that contig.
-    start : numpy.ndarray, shape=(N,), dtype=int64
-        First base of each window, counted from its contig's start; may be negative.
+    signals : sequence of numpy.ndarray, shape=(total length,)
+        One value a base, all contigs one after another, usually mapped from disk.
+    offset, length, start : numpy.ndarray, shape=(N,), dtype=int64
     width : int
-        Bases a window.
+        As for `genome.gather_windows`.
 
     Returns
     -------
-    numpy.ndarray, shape=(N, width), dtype=float32
+    numpy.ndarray, shape=(N, signals, width), dtype=float32
     """
-    result = np.zeros((len(start), width), dtype=np.float32)
-    low, high = np.maximum(start, 0), np.minimum(start + width, length)
-    for row in np.flatnonzero(low < high):
-        first, last = offset[row] + low[row], offset[row] + high[row]
-        result[row, low[row] - start[row] : high[row] - start[row]] = values[first:last]
+    result = np.empty((len(start), len(signals), width), dtype=np.float32)
+    for channel, values in enumerate(signals):
+        result[:, channel] = gather_windows(values, offset, length, start, width, 0)
     return result

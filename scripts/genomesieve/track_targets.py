@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from genomesieve.signals import gather_signal
+from genomesieve.signals import gather_signals
 
 
 class TrackTargets:
@@ -42,7 +42,7 @@ class TrackTargets:
         ----------
         genome : str
         offset, length, start : numpy.ndarray, shape=(N,), dtype=int64
-            As for `gather_signal`.
+            As for `gather_signals`.
         width : int
             bp a window, whole bins.
 
@@ -52,7 +52,7 @@ class TrackTargets:
         """
         means = []
         for values, flank in zip(self.values[genome], self.flanks):
-            found = gather_signal(values, offset, length, start - flank, width + 2 * flank)
+            found = gather_signals([values], offset, length, start - flank, width + 2 * flank)[:, 0]
             sums = np.zeros((len(found), found.shape[1] + 1))
             np.cumsum(found, axis=1, dtype=np.float64, out=sums[:, 1:])
             window = self.bin_bp + 2 * flank

@@ -20,7 +20,7 @@ from genomesieve.gathering import (
     reverse_complement_rows,
     strand_one_hot,
 )
-from genomesieve.genome import EncodedGenome, gather_codes
+from genomesieve.genome import EncodedGenome, gather_windows
 from genomesieve.labelled_genome import LabelledGenome
 
 CONTIGS = pd.DataFrame({"contig": ["a", "b", "c"], "length": [90, 7, 60], "offset": [0, 90, 97]})
@@ -58,7 +58,7 @@ def naive_one_hot(codes, minus):
 @pytest.mark.parametrize("width", [1, 8, 31, 200])
 def test_gather_equals_fetch_at_every_place(genome, width):
     names, (offset, length, start) = places_of_all_windows(width)
-    found = gather_codes(genome.codes, offset, length, start, width, DNA.unknown)
+    found = gather_windows(genome.codes, offset, length, start, width, DNA.unknown)
     tensors = [torch.from_numpy(item) for item in (offset, length, start)]
     codes = resident_codes(genome.codes, torch.device("cpu"))
     resident = gather_resident(codes, *tensors, width, DNA.unknown).numpy()
@@ -107,7 +107,7 @@ def test_places_beyond_32_bits(far_genome):
     start = np.array([-3, 20, 95, FAR - 5])
     offset = np.array([FAR, FAR, FAR, 0])
     length = np.array([100, 100, 100, FAR])
-    found = gather_codes(far_genome.codes, offset, length, start, 10, DNA.unknown)
+    found = gather_windows(far_genome.codes, offset, length, start, 10, DNA.unknown)
     expected = [far_genome.fetch("far", at, at + 10) for at in (-3, 20, 95)]
     expected.append(far_genome.fetch("near", FAR - 5, FAR + 5))
     assert np.array_equal(found, np.stack(expected))
