@@ -16,15 +16,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from genomesieve.bundle import Bundle, load_bundle, save_bundle
+from genomesieve.bundle import KIND, Bundle, first_difference, load_bundle, save_bundle
 from genomesieve.command_line import make_parser, run_script
 from genomesieve.ensemble import Ensemble
 from genomesieve.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-SHARED = ("name", "architecture", "classes", "stranded", "labels", "reverse_complement", "signals")
-SHARED += ("laboratories",)
+SHARED = ("name", *KIND)
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -56,12 +55,12 @@ def check_members(members: list[Bundle], folders: list[Path]) -> None:
         raise InputError(f"--member is given once ({folders[0]}); expected two or more to combine")
     first, seen = members[0], {}
     for member, folder in zip(members, folders):
-        for key in SHARED:
-            found, expected = getattr(member, key), getattr(first, key)
-            if found != expected:
-                raise InputError(
-                    f"model {folder}: {key} is {found}; expected {expected} as in {folders[0]}"
-                )
+        key = first_difference(member, first, SHARED)
+        if key is not None:
+            raise InputError(
+                f"model {folder}: {key} is {getattr(member, key)}; expected {getattr(first, key)} "
+                f"as in {folders[0]}"
+            )
         seed = member.training.get("seed")
         if not isinstance(seed, int) or member.member_seeds or member.code:
             raise InputError(f"model {folder} is no network that train_model trained from one seed")

@@ -27,9 +27,13 @@ import logging
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import torch
+from torch import nn
 
 from genomesieve.alphabet import DNA
 from genomesieve.architecture import (
@@ -38,7 +42,7 @@ from genomesieve.architecture import (
     Architecture,
     resolve_network,
 )
-from genomesieve.auxiliary import measure_spread, prior_loss
+from genomesieve.auxiliary import Auxiliary, measure_spread, prior_loss
 from genomesieve.auxiliary_settings import AuxiliaryTask, resolve_auxiliary
 from genomesieve.batches import WindowSource
 from genomesieve.bundle import Bundle, save_bundle
@@ -76,8 +80,9 @@ from genomesieve.networks import build_network, set_prior
 from genomesieve.signal_scaling import set_signal_scale, training_moments
 from genomesieve.signals import open_signal
 from genomesieve.track_targets import TrackTargets
-from genomesieve.training import Trainer, TrainingSettings
+from genomesieve.training import Trainer
 from genomesieve.training_rounds import TrainingRound
+from genomesieve.training_settings import TrainingSettings
 
 logger = logging.getLogger(__name__)
 
@@ -126,6 +131,18 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default=0,
         help="bp around a site's interval that are left out of the loss",
     )
+    add_start_arguments(parser)
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights and order of windows")
+    add_device_arguments(parser, several="its share of each batch")
+    parser.add_argument(
+        "--checkpoint", type=Path, help="folder for the state of an unfinished run (default: none)"
+    )
+    parser.add_argument("--output-dir", type=Path, required=True, help="folder of the model")
+    return parser.parse_args(argv)
+
+
+def add_start_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what weights start as."""
     parser.add_argument(
         "--start-from",
         type=Path,
@@ -143,13 +160,6 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default=[],
         help="JSON list of identifiers or names in it (default: the classes' own names)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of weights and order of windows")
-    add_device_arguments(parser, several="its share of each batch")
-    parser.add_argument(
-        "--checkpoint", type=Path, help="folder for the state of an unfinished run (default: none)"
-    )
-    parser.add_argument("--output-dir", type=Path, required=True, help="folder of the model")
-    return parser.parse_args(argv)
 
 
 def add_auxiliary_arguments(parser: argparse.ArgumentParser) -> None:
@@ -234,8 +244,83 @@ def train_on(arguments: argparse.Namespace, device: torch.device, workers: Worke
     torch.set_num_threads(arguments.threads)
     architecture = resolve_network(arguments.model)
     settings = TrainingSettings.from_mapping(arguments.training)
-    stranded = shared_strandedness(arguments.classes)
-    names = list(arguments.classes)
+    data = open_data(arguments, architecture, settings, device)
+    motifs = start_motifs(arguments, data.classes)
+    network = start_network(arguments, architecture, settings, data, motifs)
+    about = describe_run(arguments, device, data.sources["train"])
+    about |= {
+        "processes": workers.size,
+        "genomes": sorted(data.genomes),
+        "prevalence": dict(zip(data.classes, data.prevalence.tolist())),
+        "stem_motifs": [motif.identifier for motif in motifs],
+        "auxiliary": {} if data.auxiliary is None else data.auxiliary.describe(),
+    }
+    bundle = Bundle(
+        name=architecture.settings.preset,
+        network=network,
+        architecture=architecture,
+        classes=data.classes,
+        stranded=data.stranded,
+        labels=arguments.labels,
+        reverse_complement=arguments.reverse_complement,
+        signals=list(arguments.signals),
+        laboratories=data.laboratories,
+        training=vars(settings) | about,
+    )
+    log_start(bundle, data.sources["train"])
+    further = None
+    if arguments.start_from is not None:
+        further = TrainingRound(arguments.start_from, bundle, data.sources["valid"], device)
+    trainer = Trainer(
+        network,
+        data.sources["train"],
+        data.sources["valid"],
+        data.classes,
+        arguments.labels,
+        settings,
+        arguments.seed,
+        device,
+        data.prevalence,
+        arguments.checkpoint,
+        fingerprint(arguments, workers),
+        data.auxiliary,
+        workers,
+    )
+    if further is not None and further.corrected:
+        trainer.undo_correction()
+    with reported_memory(device, ADVICE):
+        bundle.history = trainer.fit()
+    if further is not None:
+        further.finish(bundle.history)
+    if workers.first:
+        save_bundle(arguments.output_dir, bundle)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What is learned from.
+
+    `sources` has parts `train` and `valid`; `prevalence` has shape (classes,).
+    """
+
+    classes: list[str]
+    stranded: bool
+    laboratories: list[str]
+    genomes: dict[str, LabelledGenome]
+    splits: dict[str, pd.DataFrame]
+    sources: dict[str, WindowSource]
+    prevalence: np.ndarray
+    auxiliary: Auxiliary | None
+
+
+def open_data(
+    arguments: argparse.Namespace,
+    architecture: Architecture,
+    settings: TrainingSettings,
+    device: torch.device,
+) -> TrainingData:
+    """Open genomes, tracks and windows, and measure what training starts from."""
+    stranded, classes = shared_strandedness(arguments.classes), list(arguments.classes)
     laboratories = sorted(set(arguments.laboratory.values()))
     numbers = {name: laboratories.index(lab) for name, lab in arguments.laboratory.items()}
     check_laboratories(arguments, architecture)
@@ -243,7 +328,7 @@ def train_on(arguments: argparse.Namespace, device: torch.device, workers: Worke
         arguments.genome,
         arguments.sites,
         arguments.intervals,
-        names,
+        classes,
         stranded,
         arguments.ignore_margin,
         {name: signals_of(name, arguments.signal) for name in arguments.genome},
@@ -259,70 +344,36 @@ def train_on(arguments: argparse.Namespace, device: torch.device, workers: Worke
     prevalence = part_prevalence(genomes, splits, architecture.resolution)
     unit = prior_loss(prevalence, arguments.labels)
     auxiliary = measure_spread(tasks, architecture, sources["train"], unit) if tasks else None
+    return TrainingData(
+        classes, stranded, laboratories, genomes, splits, sources, prevalence, auxiliary
+    )
+
+
+def start_network(
+    arguments: argparse.Namespace,
+    architecture: Architecture,
+    settings: TrainingSettings,
+    data: TrainingData,
+    motifs: list[Motif],
+) -> nn.Module:
+    """Build the network as training starts from it, but for the weights of another."""
     torch.manual_seed(arguments.seed)
     network = build_network(
         architecture,
-        len(names),
+        len(data.classes),
         arguments.labels,
         arguments.reverse_complement,
         signals=len(arguments.signals),
-        laboratories=max(1, len(laboratories)),
+        laboratories=max(1, len(data.laboratories)),
     )
     if arguments.signals:
-        moments = training_moments((one.genome for one in genomes.values()), splits)
-        set_signal_scale(network, *moments)
-    set_prior(network, prevalence, arguments.labels, 1 - settings.logit_adjustment)
-    motifs = start_motifs(arguments, names)
+        opened = (one.genome for one in data.genomes.values())
+        set_signal_scale(network, *training_moments(opened, data.splits))
+    set_prior(network, data.prevalence, arguments.labels, 1 - settings.logit_adjustment)
     filters = set_motif_filters(network, motifs)
-    bundle = Bundle(
-        name=architecture.settings.preset,
-        network=network,
-        architecture=architecture,
-        classes=names,
-        stranded=stranded,
-        labels=arguments.labels,
-        reverse_complement=arguments.reverse_complement,
-        signals=list(arguments.signals),
-        laboratories=laboratories,
-        training={
-            **vars(settings),
-            **describe_run(arguments, device, sources["train"]),
-            "processes": workers.size,
-            "genomes": sorted(genomes),
-            "prevalence": dict(zip(names, prevalence.tolist())),
-            "stem_motifs": [motif.identifier for motif in motifs],
-            "auxiliary": {} if auxiliary is None else auxiliary.describe(),
-        },
-    )
-    log_start(bundle, sources["train"])
     if motifs:
         logger.info("%d first filters start as %d motifs", filters, len(motifs))
-    further = None
-    if arguments.start_from is not None:
-        further = TrainingRound(arguments.start_from, bundle, sources["valid"], device)
-    trainer = Trainer(
-        network,
-        sources["train"],
-        sources["valid"],
-        names,
-        arguments.labels,
-        settings,
-        arguments.seed,
-        device,
-        prevalence,
-        arguments.checkpoint,
-        fingerprint(arguments, workers),
-        auxiliary,
-        workers,
-    )
-    if further is not None and further.corrected:
-        trainer.undo_correction()
-    with reported_memory(device, ADVICE):
-        bundle.history = trainer.fit()
-    if further is not None:
-        further.finish(bundle.history)
-    if workers.first:
-        save_bundle(arguments.output_dir, bundle)
+    return network
 
 
 def start_motifs(arguments: argparse.Namespace, classes: list[str]) -> list[Motif]:

@@ -6,6 +6,7 @@ Nothing is pickled, and a bundle neither holds nor names code to be run.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -240,6 +241,16 @@ def _load_weights(network: nn.Module, path: Path) -> None:
         raise InputError(
             f"model weights {path} are damaged or do not fit model.json beside them: {first}"
         ) from error
+
+
+KIND = ("architecture", "classes", "stranded", "labels", "reverse_complement", "signals")
+KIND += ("laboratories",)
+"""What two bundles share if one's weights mean the same in the other."""
+
+
+def first_difference(one: Bundle, other: Bundle, names: Sequence[str] = KIND) -> str | None:
+    """Return the first of some fields in which two bundles differ; None where there is none."""
+    return next((name for name in names if getattr(one, name) != getattr(other, name)), None)
 
 
 def require_classes(bundle: Bundle, classes: list[str], folder: str | os.PathLike) -> None:

@@ -16,14 +16,12 @@ import pandas as pd
 import torch
 
 from genomesieve.batches import WindowSource
-from genomesieve.bundle import Bundle, load_bundle
+from genomesieve.bundle import KIND, Bundle, first_difference, load_bundle
 from genomesieve.errors import InputError
 from genomesieve.validation import validation_average_precision
 
 logger = logging.getLogger(__name__)
 
-SHARED = ("architecture", "classes", "stranded", "labels", "reverse_complement", "signals")
-SHARED += ("laboratories", "member_seeds")
 _PRECISION = "validation_average_precision"
 
 
@@ -122,13 +120,13 @@ def _check_former(former: Bundle, bundle: Bundle, folder: Path) -> None:
     """Raise InputError unless training may go on from a model."""
     if _PRECISION not in former.history or former.code:
         raise InputError(f"model {folder} has no history of training; expected one of train_model")
-    for name in SHARED:
-        found, expected = getattr(former, name), getattr(bundle, name)
-        if found != expected:
-            raise InputError(
-                f"model {folder} has {name} {_short(found)}; expected {_short(expected)}, as asked "
-                "for here: training goes on from a network of the same kind alone"
-            )
+    name = first_difference(former, bundle, (*KIND, "member_seeds"))
+    if name is not None:
+        found, expected = (_short(getattr(one, name)) for one in (former, bundle))
+        raise InputError(
+            f"model {folder} has {name} {found}; expected {expected}, as asked for here: training "
+            "goes on from a network of the same kind alone"
+        )
 
 
 def _short(value: object) -> object:

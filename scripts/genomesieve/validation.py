@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from genomesieve.batches import WindowSource
+from genomesieve.batches import Batch, WindowSource
 from genomesieve.distributed import ALONE, Workers
 from genomesieve.domain_norm import use_laboratories
 from genomesieve.metrics import average_precision
@@ -14,6 +14,29 @@ from genomesieve.networks import log_odds
 from genomesieve.scores import CODES, count_codes, encode_scores
 
 _BATCH = 8
+
+
+def count_by_label(scores: Tensor, batch: Batch) -> np.ndarray:
+    """Count the score codes of a batch's bins, those without a site first, then those with one.
+
+    Parameters
+    ----------
+    scores : torch.Tensor, shape=(N, classes, bins)
+        Log-odds.
+    batch : Batch
+        Bins of weight 0 are left out.
+
+    Returns
+    -------
+    numpy.ndarray, shape=(2, classes, codes), dtype=int64
+    """
+    codes = encode_scores(scores.cpu().numpy())
+    used, sites = (batch.weights > 0).cpu().numpy(), batch.sites.cpu().numpy()
+    counts = np.zeros((2, codes.shape[1], CODES), dtype=np.int64)
+    for index in range(codes.shape[1]):
+        for kind, chosen in enumerate((~sites[:, index], sites[:, index])):
+            counts[kind, index] = count_codes(codes[:, index][used[:, index] & chosen])
+    return counts
 
 
 def validation_average_precision(
@@ -54,13 +77,7 @@ def validation_average_precision(
             logits = network(batch.x.to(device))
             if correction is not None:
                 logits = logits + correction
-            scores = log_odds(logits, labels).cpu().numpy()
-            codes, used, sites = encode_scores(scores), batch.weights > 0, batch.sites
-            for index in range(classes):
-                chosen = used[:, index].numpy()
-                is_site = sites[:, index].numpy()
-                counts[0, index] += count_codes(codes[:, index][chosen & ~is_site])
-                counts[1, index] += count_codes(codes[:, index][chosen & is_site])
+            counts += count_by_label(log_odds(logits, labels), batch)
     counts = workers.sum(torch.from_numpy(counts).to(device)).cpu().numpy()
     precisions = torch.from_numpy(average_precision(counts[1], counts[0])).to(device)
     # What all processes decide by when they stop and what they keep.
