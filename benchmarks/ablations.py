@@ -11,7 +11,6 @@ ensemble. Results go to results/ablation_NAME.json.
 
 from __future__ import annotations
 
-import argparse
 import json
 from datetime import date
 
@@ -22,6 +21,7 @@ from measuring import RESULTS, machine
 from roads import (
     REPOSITORY,
     average,
+    command_line,
     evaluate_roads,
     paired_rows,
     run_workflow,
@@ -63,8 +63,7 @@ def measure(name: str) -> list[dict]:
 
 def difference_row(found: list[dict], screen: str, first: str) -> dict:
     """Return the paired difference of a screen's mean AP to the first screen's."""
-    renamed = [{"network": one[screen], first: one[first]} for one in found]
-    difference = paired_rows("mean", renamed, first)[0]
+    difference = paired_rows("mean", found, screen, first)[0]
     return {
         "compared_with": first, "difference": difference["value"],
         "difference_low": difference["low"], "difference_high": difference["high"],
@@ -110,13 +109,7 @@ def cost_of(screen: str) -> dict:
 
 def main() -> None:
     """Run and measure the ablations that are named."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("names", nargs="+", choices=NAMES, help="configurations")
-    parser.add_argument("--cores", type=int, default=2, help="cores that the workflow may use")
-    parser.add_argument("--measure-only", action="store_true", help="of runs that are finished")
-    arguments = parser.parse_args()
+    arguments = command_line(__doc__, "ABLATION", NAMES)
     for name in arguments.names:
         if not arguments.measure_only:
             run_workflow(FOLDER / f"{name}.yaml", arguments.cores)

@@ -14,7 +14,6 @@ results/accuracy.json, those of other tasks stay.
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from measuring import RESULTS, machine
 from roads import (
     REPOSITORY,
     average,
+    command_line,
     evaluate_roads,
     paired_rows,
     run_workflow,
@@ -153,7 +153,7 @@ def table_rows(
                     | extra
                     | {"peer_value": found[peer].values[metric]}
                 )
-            rows += [row | extra for row in paired_rows(kind, [found], peer)]
+            rows += [row | extra for row in paired_rows(kind, [found], "network", peer)]
         if len(results) > 1:
             rows += [row | extra for row in mean_rows(list(results.values()), peer)]
     return rows
@@ -167,7 +167,7 @@ def mean_rows(found: list[dict], peer: str) -> list[dict]:
         "class": MEAN, "metric": "average_precision", "value": ours[0], "low": interval.low,
         "high": interval.high, "peer_value": theirs[0],
     }  # fmt: skip
-    return [first, *paired_rows(MEAN, found, peer)]
+    return [first, *paired_rows(MEAN, found, "network", peer)]
 
 
 def save_rows(rows: list[dict], tasks: set[str]) -> None:
@@ -180,19 +180,13 @@ def save_rows(rows: list[dict], tasks: set[str]) -> None:
 
 def main() -> None:
     """Run and measure the tasks that are named."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("tasks", nargs="+", choices=TASKS, help="recipes to run and measure")
-    parser.add_argument("--cores", type=int, default=2, help="cores that the workflow may use")
-    parser.add_argument("--measure-only", action="store_true", help="of runs that are finished")
-    arguments = parser.parse_args()
+    arguments = command_line(__doc__, "TASK", TASKS)
     rows = []
-    for name in arguments.tasks:
+    for name in arguments.names:
         if not arguments.measure_only:
             run_workflow(REPOSITORY / f"config/recipes/{RECIPES[name]}.yaml", arguments.cores)
         rows += measure(name, TASKS[name])
-    save_rows(rows, set(arguments.tasks))
+    save_rows(rows, set(arguments.names))
     shown = pd.DataFrame(rows)
     shown = shown[shown["metric"].str.startswith("average_precision")]
     columns = ["task", "class", "metric", "value", "low", "high", "peer", "peer_value"]

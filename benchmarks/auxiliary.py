@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -39,6 +38,10 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 from measuring import machine  # noqa: E402
+from real_data import ARABIDOPSIS_CONTIG as CONTIG  # noqa: E402
+from real_data import ARABIDOPSIS_FASTA as FASTA  # noqa: E402
+from real_data import ARABIDOPSIS_GTF as GTF  # noqa: E402
+from real_data import DATA  # noqa: E402
 
 import augment_windows  # noqa: E402
 import encode_genome  # noqa: E402
@@ -59,10 +62,7 @@ from genomesieve.networks import log_odds  # noqa: E402
 from genomesieve.scores import CODES  # noqa: E402
 from genomesieve.validation import count_by_label  # noqa: E402
 
-DATA = Path(os.environ.get("GENOMESIEVE_DATA", REPOSITORY.parent / "shared" / "data"))
-FASTA = DATA / "arabidopsis_thaliana" / "TAIR10.1_chr1.fa.gz"
-GTF = DATA / "arabidopsis_thaliana" / "TAIR10.1_chr1.gtf.gz"
-CONTIG, BLOCK = "NC_003070.9", 50_000
+BLOCK = 50_000
 LEARNED, CHOSEN_ON, TESTED_ON = (0, 20_000_000), (24_000_000, 24_500_000), (25_000_000, 26_000_000)
 CLASSES = {
     "donor": {"stranded": True, "site": "splice_donor"},

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from dataclasses import dataclass
@@ -47,6 +46,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 from measuring import machine  # noqa: E402
+from real_data import ARABIDOPSIS_CONTIG as CONTIG  # noqa: E402
+from real_data import ARABIDOPSIS_FASTA as FASTA  # noqa: E402
+from real_data import ARABIDOPSIS_GTF as GTF  # noqa: E402
 
 from genomesieve.adaptation import bundle_for_genome  # noqa: E402
 from genomesieve.alphabet import DNA  # noqa: E402
@@ -73,10 +75,6 @@ from genomesieve.signals import gather_signals  # noqa: E402
 from genomesieve.training import Trainer, TrainingSettings  # noqa: E402
 from genomesieve.transcripts import check_transcripts, list_introns, splice_sites  # noqa: E402
 
-DATA = Path(os.environ.get("GENOMESIEVE_DATA", REPOSITORY.parent / "shared" / "data"))
-FASTA = DATA / "arabidopsis_thaliana" / "TAIR10.1_chr1.fa.gz"
-GTF = DATA / "arabidopsis_thaliana" / "TAIR10.1_chr1.gtf.gz"
-CONTIG = "NC_003070.9"
 LABORATORIES = {"A": (0.5, 2.0), "B": (1.0, 0.0), "C": (2.0, -3.0), "D": (4.0, 5.0)}
 """Scale a and offset b of each laboratory."""
 NOISE = 0.5

@@ -25,6 +25,7 @@ import pandas as pd
 import torch
 from extraction import first_contig, synthetic_sequence
 from measuring import ProcessRun, Row, median, quick_parser, run_process, save
+from real_data import ARABIDOPSIS_FASTA
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -37,7 +38,6 @@ from genomesieve.planning import plan_scan  # noqa: E402
 from genomesieve.scan_files import read_histograms  # noqa: E402
 from genomesieve.scores import encode_scores  # noqa: E402
 
-ARABIDOPSIS = ROOT.parent / "shared/data/arabidopsis_thaliana/TAIR10.1_chr1.fa.gz"
 TIMES = (1, 4, 16)
 SHARDS = 16
 THREADS = 2
@@ -62,7 +62,7 @@ class Scan:
 
 def read_sequence(fasta: Path | None, random_bases: int) -> tuple[np.ndarray, str]:
     """Return the codes of a sequence and what it is."""
-    path = fasta or (ARABIDOPSIS if ARABIDOPSIS.is_file() else None)
+    path = fasta or (ARABIDOPSIS_FASTA if ARABIDOPSIS_FASTA.is_file() else None)
     if path is None:
         return DNA.encode(synthetic_sequence(random_bases).decode()), "random sequence"
     return DNA.encode(first_contig(path).decode()), f"first contig of {path.name}"

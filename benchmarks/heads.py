@@ -46,6 +46,10 @@ from examples import (  # noqa: E402
     score,
 )
 from measuring import quick_parser, write_results  # noqa: E402
+from real_data import ARABIDOPSIS_CONTIG as CONTIG  # noqa: E402
+from real_data import ARABIDOPSIS_FASTA as FASTA  # noqa: E402
+from real_data import ARABIDOPSIS_GTF as GTF  # noqa: E402
+from real_data import DATA  # noqa: E402
 from uci_junctions import CLASSES, LENGTH, Junctions, read_junctions  # noqa: E402
 
 import extract_sites  # noqa: E402
@@ -61,9 +65,7 @@ from genomesieve.bundle import load_bundle  # noqa: E402
 from genomesieve.genome import EncodedGenome  # noqa: E402
 from genomesieve.scores import encode_scores  # noqa: E402
 
-DATA = Path(os.environ.get("GENOMESIEVE_DATA", ROOT.parent / "shared" / "data"))
 UCI = DATA / "benchmarks" / "uci" / "splice.data"
-ARABIDOPSIS = DATA / "arabidopsis_thaliana"
 HEADS = ("exclusive", "independent")
 DIFFERENCE = "exclusive - independent"
 
@@ -74,7 +76,6 @@ JUNCTION_MODEL = {
 CENTRE = LENGTH // 2 - 1
 """Last exon base of a donor, and the base before the first one of an acceptor."""
 
-CONTIG = "NC_003070.9"
 PARTS = {
     "train": "0-3000000",
     "valid": "3000000-3400000",
@@ -239,11 +240,10 @@ def head_findings(
 
 def write_configuration(folder: Path, options: Namespace) -> None:
     """Write a configuration with one screen for each head that are alike in everything else."""
-    fasta, gtf = (ARABIDOPSIS / f"TAIR10.1_chr1.{end}.gz" for end in ("fa", "gtf"))
     regions = {part: f"{CONTIG}:{region}" for part, region in PARTS.items()}
     (folder / "genomes.tsv").write_text(
         "genome\tfasta\tannotation\tregions\n"
-        f"athaliana\t{fasta.resolve()}\t{gtf.resolve()}\t{','.join(regions.values())}\n"
+        f"athaliana\t{FASTA.resolve()}\t{GTF.resolve()}\t{','.join(regions.values())}\n"
     )
     screen = {
         "classes": {
@@ -485,7 +485,7 @@ def main() -> int:
     if options.only in (None, "junctions") and UCI.is_file():
         record.add(junction_findings(options))
     wanted = options.only == "genome" or not (options.only or options.quick)
-    if wanted and ARABIDOPSIS.is_dir():
+    if wanted and FASTA.is_file():
         record.add(genome_findings(options))
     return 0
 

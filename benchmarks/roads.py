@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,19 @@ RESULTS = REPOSITORY / "results"
 RATIO = "average_precision_ratio"
 DIFFERENCE = "average_precision_difference"
 _PRECISION = "average_precision"
+
+
+def command_line(description: str, metavar: str, choices: Iterable[str]) -> argparse.Namespace:
+    """Read which runs are wanted, and whether they are only to be measured."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "names", nargs="+", metavar=metavar, choices=choices, help=", ".join(choices)
+    )
+    parser.add_argument("--cores", type=int, default=2, help="cores that the workflow may use")
+    parser.add_argument("--measure-only", action="store_true", help="of runs that are finished")
+    return parser.parse_args()
 
 
 def run_workflow(config: Path, cores: int) -> None:
@@ -105,14 +120,9 @@ def _arguments(config: Path, screen: str, genome: str, roads: dict[str, str]):
     return evaluate_scan.parse_arguments(given)
 
 
-def history_of(road: str) -> pd.DataFrame:
-    """Return the history of a road's network."""
-    return pd.read_csv(RESULTS / road / "model" / "history.tsv", sep="\t")
-
-
 def training_minutes(road: str) -> float | None:
     """Return how long a road's network was trained; None for what is fitted or imported."""
-    history = history_of(road)
+    history = pd.read_csv(RESULTS / road / "model" / "history.tsv", sep="\t")
     return round(history["seconds"].iloc[-1] / 60, 1) if "seconds" in history else None
 
 
@@ -122,9 +132,9 @@ def average(found: list[dict], name: str) -> tuple[float, np.ndarray]:
     return value, np.mean([one[name].draws[_PRECISION] for one in found], axis=0)
 
 
-def paired_rows(kind: str, found: list[dict], peer: str) -> list[dict]:
-    """Return the difference and the ratio of AP to a peer's, paired on the same blocks."""
-    (ours, our_draws), (theirs, their_draws) = (average(found, name) for name in ("network", peer))
+def paired_rows(kind: str, found: list[dict], name: str, peer: str) -> list[dict]:
+    """Return the difference and the ratio of a model's AP to a peer's, on the same blocks."""
+    (ours, our_draws), (theirs, their_draws) = (average(found, one) for one in (name, peer))
     pairs = {
         DIFFERENCE: (ours - theirs, our_draws - their_draws),
         RATIO: (ours / theirs, our_draws / their_draws),

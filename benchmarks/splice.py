@@ -37,6 +37,10 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 from measuring import Row, machine, median, quick_parser, save, side_by_side  # noqa: E402
+from real_data import ARABIDOPSIS_CONTIG as CONTIG  # noqa: E402
+from real_data import ARABIDOPSIS_FASTA as FASTA  # noqa: E402
+from real_data import ARABIDOPSIS_GTF as GTF  # noqa: E402
+from real_data import DATA  # noqa: E402
 from scan import encode, scan_file  # noqa: E402
 
 import import_model  # noqa: E402
@@ -48,10 +52,7 @@ from genomesieve.planning import ScanPlan, plan_scan  # noqa: E402
 from genomesieve.scanner import Scanner  # noqa: E402
 from genomesieve.scores import decode_scores  # noqa: E402
 
-DATA = Path(os.environ.get("GENOMESIEVE_DATA", REPOSITORY.parent / "shared" / "data"))
-FASTA = DATA / "arabidopsis_thaliana" / "TAIR10.1_chr1.fa.gz"
-GTF = DATA / "arabidopsis_thaliana" / "TAIR10.1_chr1.gtf.gz"
-CONTIG, START = "NC_003070.9", 25_000_000
+START = 25_000_000
 CODE = f"{REPOSITORY / 'benchmarks' / 'networks.py'}:SpliceNetwork"
 CLASSES = ["acceptor", "donor"]
 SIZES = (400, 10_000)

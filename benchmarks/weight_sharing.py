@@ -15,7 +15,6 @@ Half of the windows are positive, so these average precisions are not those of a
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -44,13 +43,13 @@ from examples import (  # noqa: E402
     score,
 )
 from measuring import quick_parser, write_results  # noqa: E402
+from real_data import DATA  # noqa: E402
 
 from genomesieve.alphabet import DNA  # noqa: E402
 from genomesieve.architecture import Architecture, resolve_architecture  # noqa: E402
 from genomesieve.bootstrap import percentile_interval  # noqa: E402
 from genomesieve.convolutions import Convolution  # noqa: E402
 
-DATA = Path(os.environ.get("GENOMESIEVE_DATA", ROOT.parent / "shared" / "data"))
 YEAST = DATA / "saccharomyces_cerevisiae_R64"
 WORD = "TGACTCAGCA"
 NOISE = 0.1
