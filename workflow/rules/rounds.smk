@@ -29,6 +29,7 @@ rule harvest_negatives:
     resources:
         mem_mb=4000,
         runtime="12h",
+        gpu=PLAN.gpus,
     params:
         code=digest("harvest_negatives.py"),
         data=training_data,

@@ -90,12 +90,16 @@ rule train_model:
     wildcard_constraints:
         screen=alternatives(n for n, s in PLAN.screens.items() if not s.imported),
     priority: 1
+    # A profile's retries are not for training: hours of a GPU are spent again only when somebody
+    # asks for it, and then it goes on from its checkpoint.
+    retries: 0
     conda:
         "../../envs/torch.yaml"
     threads: 8
     resources:
         mem_mb=8000,
         runtime="24h",
+        gpu=PLAN.gpus,
     params:
         code=digest("train_model.py"),
         data=training_data,
@@ -243,6 +247,7 @@ rule calibrate_model:
     resources:
         mem_mb=4000,
         runtime="4h",
+        gpu=PLAN.gpus,
     params:
         code=digest("calibrate_model.py"),
         data=training_data,
