@@ -34,8 +34,8 @@ GROUPS = ["--groups", *(f"{r}=prepare" for r in PREPARE), *(f"{r}=finish" for r 
 QUICK = ["--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "10"]
 PYTHON = """#!/bin/sh
 # `python` of the rules: writes down what the scheduler granted, waits while it is held, goes on.
-printf '%s\\t%s\\t%s\\n' "$(basename "$1" .py)" "${{SLURMD_NODENAME-}}" "${{CUDA_VISIBLE_DEVICES-}}" \\
-    >> {folder}/started.tsv
+name=$(basename "$1" .py)
+echo "$name|${{SLURMD_NODENAME-}}|${{CUDA_VISIBLE_DEVICES-}}" >> {folder}/started.txt
 for hold in {folder}/hold/*; do
     [ -e "$hold" ] || continue
     case "$*" in *"$(cat "$hold")"*) while [ -e "$hold" ]; do sleep 0.2; done ;; esac
@@ -75,8 +75,8 @@ class Run:
 
     def started(self, script: str) -> list[tuple[str, str]]:
         """Return node and visible GPUs of each time that a script was started."""
-        file = self.folder / "started.tsv"
-        rows = [line.split("\t") for line in file.read_text().splitlines()] if file.exists() else []
+        file = self.folder / "started.txt"
+        rows = [line.split("|") for line in file.read_text().splitlines()] if file.exists() else []
         return [(node, gpus) for name, node, gpus in rows if name == script]
 
     def hold(self, number: int) -> Path:
@@ -86,14 +86,15 @@ class Run:
         return path
 
     def scan(self) -> dict[str, bytes]:
-        """Return the files of the merged scan, by name."""
+        """Return the files of the merged scan by name, but for the summary, which tells times."""
         files = (self.folder / "results/toy/scan/toy").iterdir()
-        return {file.name: file.read_bytes() for file in files if file.is_file()}
+        kept = [file for file in files if file.is_file() and file.name != "summary.json"]
+        return {file.name: file.read_bytes() for file in kept}
 
     def lose_scan(self) -> None:
         """Delete the scan, which takes one stage of jobs on GPUs and one on a CPU."""
         shutil.rmtree(self.folder / "results/toy/scan")
-        (self.folder / "started.tsv").unlink(missing_ok=True)
+        (self.folder / "started.txt").unlink(missing_ok=True)
 
 
 def wait_until(condition: Callable[[], object], seconds: int = 120) -> None:
