@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Start a small SLURM cluster on this machine: a controller and three nodes, reachable on loopback
-# only. Nodes cpu1 and cpu2 are partition `cpu`; gpu1 is partition `gpu` and says that it has two
+# only. Nodes cpu1 and cpu2 are partition `cpu`; gpu1 is partition `gpu` and says that it has four
 # GPUs, which are links to /dev/null: the scheduler grants them, and nothing can compute on them.
 # There is no accounting database.
 #
@@ -77,11 +77,12 @@ install_packages() {
 }
 
 write_configuration() {
-    local host
+    local host number
     host=$(hostname -s)
     mkdir -p /etc/slurm "$HOME_FOLDER"/{run,state,gpus}
-    ln -sf /dev/null "$HOME_FOLDER/gpus/gpu0"
-    ln -sf /dev/null "$HOME_FOLDER/gpus/gpu1"
+    for number in 0 1 2 3; do
+        ln -sf /dev/null "$HOME_FOLDER/gpus/gpu$number"
+    done
     # Snakemake's plugin takes the SLURM_ variables out of jobs, so the file has to be at its
     # default place. The nodes claim more cores and memory than the machine has. Finished jobs are
     # remembered for an hour (MinJobAge), long enough for squeue and for the tests.
@@ -113,11 +114,11 @@ MinJobAge=3600
 KillWait=2
 GresTypes=gpu
 NodeName=cpu[1-2] NodeHostname=$host NodeAddr=127.0.0.1 Port=[6821-6822] CPUs=8 RealMemory=64000
-NodeName=gpu1 NodeHostname=$host NodeAddr=127.0.0.1 Port=6823 CPUs=16 RealMemory=64000 Gres=gpu:fake:2
+NodeName=gpu1 NodeHostname=$host NodeAddr=127.0.0.1 Port=6823 CPUs=16 RealMemory=64000 Gres=gpu:fake:4
 PartitionName=cpu Nodes=cpu[1-2] Default=YES MaxTime=2-00:00:00
 PartitionName=gpu Nodes=gpu1 MaxTime=2-00:00:00
 CONF
-    printf 'AutoDetect=off\nNodeName=gpu1 Name=gpu Type=fake File=%s/gpus/gpu[0-1]\n' \
+    printf 'AutoDetect=off\nNodeName=gpu1 Name=gpu Type=fake File=%s/gpus/gpu[0-3]\n' \
         "$HOME_FOLDER" > /etc/slurm/gres.conf
 }
 
