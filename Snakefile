@@ -32,11 +32,16 @@ include: "workflow/rules/report.smk"
 localrules:
     all,
     fetch_package,
+    note_scan_settings,
     unpack_file,
 
 
 rule all:
     default_target: True
     input:
-        expand("results/{screen}/report.html", screen=PLAN.screens),
+        expand(
+            "results/{screen}/{page}",
+            screen=PLAN.screens,
+            page=("report.html", "provenance.json"),
+        ),
         scans(PLAN),

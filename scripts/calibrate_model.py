@@ -226,7 +226,7 @@ def open_parts(arguments: argparse.Namespace, bundle: Bundle) -> list[OpenPart]:
     opened, splits = [], read_splits(arguments.split)
     architecture = bundle.architecture
     for name, path in arguments.genome.items():
-        genome = EncodedGenome.open(path, name)
+        genome = EncodedGenome.open_checked(path, name)
         genome = with_signals(genome, signals_of(name, arguments.signal), bundle.signals)
         layout = make_layout(
             splits[name],
@@ -315,7 +315,12 @@ def calibrate_classes(
 
 
 def floor_code(slope: float, intercept: float, probability: float) -> int:
-    """Return the code from which on a bin's probability reaches the floor."""
+    """Return the code from which on a bin's probability reaches the floor.
+
+    It is beyond all scores where the slope is 0: any bin is then as likely as any other.
+    """
+    if slope == 0:
+        return int(encode_scores(np.array([np.inf]))[0])
     score = (np.log(probability / (1 - probability)) - intercept) / slope
     return int(encode_scores(np.array([score]))[0])
 

@@ -4,7 +4,8 @@ In:  a FASTA file (plain, gzip or bgzip; any line width; LF or CRLF; either case
 Out: codes.npy     uint8, contigs one after another: A 0, C 1, G 2, T 3, anything else 4
      contigs.tsv   contig, length, offset, unknown_bases, gaps (runs of unknown bases)
      softmask      Parquet: contig, start, end (0-based half-open) of every lower-case run
-     summary.json  counts of bases, letters, ambiguity codes and lower-case bases, SHA-256 of codes
+     summary.json  counts of bases, letters, ambiguity codes and lower-case bases; SHA-256 of
+                   FASTA file and codes
 
 The file is read once, in blocks; memory does not grow with the length of the genome.
 """
@@ -23,8 +24,9 @@ import pyarrow.parquet as pq
 
 from genomesieve.alphabet import DNA
 from genomesieve.command_line import make_parser, run_script
+from genomesieve.errors import InputError
 from genomesieve.fasta import FastaTotals, encode_fasta
-from genomesieve.files import whole_files, write_json, write_table
+from genomesieve.files import existing_file, file_digest, whole_files, write_json, write_table
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +119,7 @@ def summarise(genome: str, fasta: Path, totals: FastaTotals, digest: str) -> dic
     return {
         "genome": genome,
         "fasta": fasta.name,
+        "fasta_sha256": file_digest(fasta),
         "sha256": digest,
         "contigs": len(totals.names),
         "bases": totals.bases,
@@ -129,11 +132,18 @@ def summarise(genome: str, fasta: Path, totals: FastaTotals, digest: str) -> dic
     }
 
 
+def check_digest(fasta: Path, expected: str) -> None:
+    """Raise InputError unless a FASTA file has the SHA-256 that is expected of it, if any is."""
+    if expected and (found := file_digest(existing_file(fasta, "FASTA file"))) != expected.lower():
+        raise InputError(f"FASTA file {fasta} has SHA-256 {found}; expected {expected.lower()}")
+
+
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
     parser.add_argument("--genome", required=True, help="name of the genome")
     parser.add_argument("--fasta", required=True, type=Path, help="FASTA file, plain or gzip")
+    parser.add_argument("--sha256", default="", help="of the FASTA file; empty takes any")
     parser.add_argument("--codes", required=True, type=Path, help="output: codes, .npy, uint8")
     parser.add_argument("--contigs", required=True, type=Path, help="output: contigs, .tsv, bp")
     parser.add_argument(
@@ -145,6 +155,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def work(arguments: argparse.Namespace) -> None:
     """Encode the genome and write all outputs, or none."""
+    check_digest(arguments.fasta, arguments.sha256)
     outputs = (arguments.summary, arguments.contigs, arguments.softmask, arguments.codes)
     with whole_files(*outputs) as (summary, contigs, softmask, codes):
         totals, digest = encode(arguments.fasta, codes, softmask)

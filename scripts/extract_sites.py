@@ -23,10 +23,10 @@ import pybedtools
 
 from genomesieve.annotation import is_gff3, read_annotation
 from genomesieve.command_line import json_value, make_parser, run_script
-from genomesieve.consensus import codon_shares, gc_share, intron_ends
+from genomesieve.consensus import codon_shares, gc_share, intron_ends, require_consensus
 from genomesieve.contig_names import read_aliases, require_shared_names
 from genomesieve.errors import InputError
-from genomesieve.files import existing_file, whole_files, write_json, write_table
+from genomesieve.files import existing_file, file_digest, whole_files, write_json, write_table
 from genomesieve.genome import EncodedGenome
 from genomesieve.intervals import merge_intervals, positions_inside, surroundings
 from genomesieve.peaks import anchor_positions, read_intervals
@@ -79,6 +79,13 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--min-intron", type=int, default=20, help="bp; shorter gaps are no introns"
     )
     parser.add_argument("--ignore-margin", type=int, default=0, help="bp around a site's interval")
+    parser.add_argument(
+        "--check-consensus",
+        choices=["true", "false"],
+        default="true",
+        help="stop where introns and codons of an annotation lack what nearly all carry (GT-AG, "
+        "ATG, stops), as on another assembly",
+    )
     parser.add_argument("--sites", type=Path, required=True, help="sites (parquet) to write")
     parser.add_argument(
         "--intervals", type=Path, required=True, help="intervals (parquet) to write"
@@ -90,8 +97,15 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 class Extraction:
     """Sites and intervals as they are collected, with counts of what was dropped."""
 
-    def __init__(self, genome: EncodedGenome, classes: dict, aliases: dict[str, str]):
+    def __init__(
+        self,
+        genome: EncodedGenome,
+        classes: dict,
+        aliases: dict[str, str],
+        check_consensus: bool,
+    ):
         self.genome, self.classes, self.aliases = genome, classes, aliases
+        self.check_consensus = check_consensus
         self.lengths = dict(zip(genome.contigs["contig"], genome.contigs["length"].astype(int)))
         self.sites: list[pd.DataFrame] = []
         self.intervals: list[pd.DataFrame] = []
@@ -115,17 +129,21 @@ class Extraction:
         annotation = replace(annotation, features=features)
         introns = self._splice_introns(features, min_intron)
         self.facts |= {"transcripts": transcripts, "introns": len(introns)}
-        self.facts |= intron_ends(self.genome, introns)
+        shares, counts = intron_ends(self.genome, introns), {"introns": len(introns)}
         for name in names:
             kind = self.classes[name]["site"]
             found, dropped = sites_of_kind(annotation, introns, kind)
             for reason, count in dropped.items():
                 self._drop(f"{reason} ({name})", count)
-            self.facts |= codon_shares(self.genome, found, kind)
+            shares |= codon_shares(self.genome, found, kind)
+            counts[f"{kind.replace('_', ' ')}s"] = len(found)
             self._add_sites(
                 found.assign(start=found["position"], end=found["position"] + 1, **{"class": name}),
                 track,
             )
+        self.facts |= shares
+        if self.check_consensus:
+            require_consensus(shares, counts, f"{path} on genome {self.genome.name}")
 
     def _splice_introns(self, features: pd.DataFrame, min_intron: int) -> pd.DataFrame:
         """Return the introns that a spliceosome removes; count the other ones."""
@@ -357,6 +375,7 @@ def summarise(
         "genome": arguments.genome,
         "kept": kept,
         "dropped": dict(extraction.dropped),
+        "files_sha256": {str(path): file_digest(path) for path in files_read(arguments)},
         "ignore_margin": arguments.ignore_margin,
         "min_intron": arguments.min_intron,
         "interval_bp": {
@@ -369,6 +388,12 @@ def summarise(
     }
 
 
+def files_read(arguments: argparse.Namespace) -> list[Path]:
+    """Return the files of users that sites were taken from."""
+    named = [arguments.annotation, arguments.alias, *(row["file"] for row in arguments.tracks)]
+    return [Path(path) for path in named if path]
+
+
 def extract(arguments: argparse.Namespace) -> None:
     """Collect, check and write."""
     genome = EncodedGenome.open(arguments.genome_folder, arguments.genome)
@@ -376,7 +401,7 @@ def extract(arguments: argparse.Namespace) -> None:
     regions = parse_regions(
         arguments.regions, genome.contigs, arguments.genome, f"regions of genome {arguments.genome}"
     )
-    extraction = Extraction(genome, arguments.classes, aliases)
+    extraction = Extraction(genome, arguments.classes, aliases, arguments.check_consensus == "true")
     names = with_site(arguments.classes)
     if arguments.annotation is not None and names:
         gff3 = is_gff3(arguments.annotation)

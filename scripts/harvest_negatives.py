@@ -88,7 +88,7 @@ def harvest(arguments: argparse.Namespace) -> None:
     device = choose_device(arguments.device)
     places, contigs = {}, {}
     for name, path in arguments.genome.items():
-        genome = EncodedGenome.open(path, name)
+        genome = EncodedGenome.open_checked(path, name)
         genome = with_signals(genome, signals_of(name, arguments.signal), bundle.signals)
         contigs[name] = genome.contigs
         with reported_memory(device, "choose a smaller scan.memory_gb"):

@@ -11,7 +11,6 @@ them. Pickled modules are refused.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import logging
 import sys
 from collections.abc import Sequence
@@ -32,6 +31,7 @@ from genomesieve.contract import ContractTrial, check_contract
 from genomesieve.custom_network import build_custom_network, fill_weights, load_code, read_weights
 from genomesieve.custom_settings import CustomSettings
 from genomesieve.errors import InputError
+from genomesieve.files import file_digest
 from genomesieve.labelled_genome import shared_strandedness
 from genomesieve.networks import with_strands
 
@@ -89,7 +89,7 @@ def import_network(arguments: argparse.Namespace) -> None:
         reverse_complement=arguments.reverse_complement,
         training={
             "imported": True,
-            "weights_sha256": hashlib.sha256(arguments.weights.read_bytes()).hexdigest(),
+            "weights_sha256": file_digest(arguments.weights),
             "torch": torch.__version__,
             "trial": findings,
         },

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +120,7 @@ def read_summaries(shards: list[Path], layout: ScanLayout) -> list[dict]:
                 f"shard {folder} is {summary['shard']} of {summary['shards']}; expected {number} "
                 f"of {len(shards)}: give all shards of one scan, in order"
             )
-        for key in ("model", "genome", "plan"):
+        for key in ("model", "genome", "genome_sha256", "plan"):
             if summary.get(key) != summaries[0].get(key):
                 raise InputError(
                     f"shard {folder}: {key} is {summary.get(key)}; expected "
@@ -304,6 +304,7 @@ def summarize(
     scored = int(histograms.total[:, 0].sum())
     return {
         "genome": genome,
+        "genome_sha256": shards[0].get("genome_sha256"),
         "model": model["name"],
         "bins": layout.bins,
         "strands": strands,
@@ -313,10 +314,20 @@ def summarize(
         "blocks": len(layout.blocks),
         "classes": classes,
         "shards": len(shards),
+        "hardware": distinct(shard.get("hardware", {}) for shard in shards),
         "strand_agreement": add_agreements(shard.get("strand_agreement", {}) for shard in shards),
         "seconds": round(sum(float(shard.get("seconds", 0)) for shard in shards), 3),
         **{key: shards[0][key] for key in ("domain_statistics",) if key in shards[0]},
     }
+
+
+def distinct(items: Iterable[dict]) -> list[dict]:
+    """Return what differs among tables, in order of appearance."""
+    found: list[dict] = []
+    for item in items:
+        if item and item not in found:
+            found.append(item)
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:

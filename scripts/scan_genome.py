@@ -50,6 +50,7 @@ from genomesieve.devices import (
 from genomesieve.errors import InputError
 from genomesieve.files import write_json
 from genomesieve.genome import EncodedGenome
+from genomesieve.hardware import describe_hardware
 from genomesieve.layout import ScanLayout, make_layout
 from genomesieve.planning import ScanPlan
 from genomesieve.promises import operating_threshold
@@ -142,7 +143,7 @@ def open_task(arguments: argparse.Namespace) -> ScanTask:
     bundle = load_bundle(arguments.model, arguments.network_code)
     floors = calibrated_floors(bundle, arguments.model)
     plan = ScanPlan(**bundle.scan_plan)
-    genome = EncodedGenome.open(arguments.genome_folder, arguments.genome_folder.name)
+    genome = EncodedGenome.open_checked(arguments.genome_folder, arguments.genome_folder.name)
     genome = with_signals(genome, arguments.signal, bundle.signals)
     layout = scanned_layout(arguments, genome, bundle)
     bundle, statistics = bundle_for_genome(bundle, genome, layout, arguments.laboratory)
@@ -249,6 +250,7 @@ def describe(
     norm = {"domain_statistics": task.statistics} if task.statistics else {}
     return norm | {
         "genome": task.genome.name,
+        "genome_sha256": task.genome.sha256,
         "model": task.bundle.name,
         "shard": arguments.shard,
         "shards": arguments.shards,
@@ -261,6 +263,7 @@ def describe(
         "plan": task.plan.to_dict(),
         "device": ", ".join(map(str, devices)),
         "threads": arguments.threads,
+        "hardware": describe_hardware(devices),
         "seconds": round(seconds, 3),
     }
 

@@ -64,8 +64,9 @@ from genomesieve.description import describe_network, table_of
 from genomesieve.devices import choose_device, choose_devices, reported_memory, run_processes
 from genomesieve.distributed import ALONE, Workers, device_of_process, joined, torchrun_place
 from genomesieve.errors import InputError
-from genomesieve.files import read_table
+from genomesieve.files import file_digest, read_table
 from genomesieve.gathering import resident_codes
+from genomesieve.hardware import describe_hardware, software_versions
 from genomesieve.labelled_genome import (
     LabelledGenome,
     open_labelled_genomes,
@@ -247,7 +248,7 @@ def train_on(arguments: argparse.Namespace, device: torch.device, workers: Worke
     data = open_data(arguments, architecture, settings, device)
     motifs = start_motifs(arguments, data.classes)
     network = start_network(arguments, architecture, settings, data, motifs)
-    about = describe_run(arguments, device, data.sources["train"])
+    about = describe_run(arguments, device, data)
     about |= {
         "processes": workers.size,
         "genomes": sorted(data.genomes),
@@ -472,17 +473,21 @@ def open_tracks(
     return TrackTargets(values, [task.flank for task in learned], architecture.resolution)
 
 
-def describe_run(arguments: argparse.Namespace, device: torch.device, source: WindowSource) -> dict:
+def describe_run(arguments: argparse.Namespace, device: torch.device, data: TrainingData) -> dict:
     """Return what model.json says of the run and its data."""
+    source = data.sources["train"]
     return {
         "seed": arguments.seed,
         "device": str(device),
         "threads": arguments.threads,
         "torch": torch.__version__,
+        "software": software_versions(),
+        "hardware": describe_hardware([device]),
         "windows": len(source),
         "window_length": source.length,
         "effective_share": source.effective_share,
         "windows_sha256": file_digest(arguments.windows),
+        "genomes_sha256": {name: one.genome.sha256 for name, one in data.genomes.items()},
     }
 
 
@@ -503,12 +508,6 @@ def log_start(bundle: Bundle, source: WindowSource) -> None:
         bundle.training["processes"],
         bundle.training["threads"],
     )
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def fingerprint(arguments: argparse.Namespace, workers: Workers) -> str:

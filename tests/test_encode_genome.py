@@ -12,16 +12,18 @@ import pytest
 
 import encode_genome
 from genomesieve.alphabet import DNA
+from genomesieve.errors import InputError
 from genomesieve.genome import EncodedGenome
 
 
-def run(path, folder):
+def run(path, folder, *extra):
     return encode_genome.main(
         [
             *("--genome", "toy", "--fasta", str(path), "--codes", str(folder / "codes.npy")),
             *("--contigs", str(folder / "contigs.tsv")),
             *("--softmask", str(folder / "softmask.parquet")),
             *("--summary", str(folder / "summary.json")),
+            *extra,
         ]
     )
 
@@ -167,3 +169,32 @@ def test_runs_as_a_program(repository, tmp_path):
     done = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert np.load(tmp_path / "codes.npy").tolist() == [0, 1, 2, 3]
+
+
+def test_a_fasta_file_with_another_digest_is_refused(tmp_path, capsys):
+    fasta = tmp_path / "genome.fa"
+    fasta.write_text(">a\nACGT\n")
+    digest = hashlib.sha256(fasta.read_bytes()).hexdigest()
+    assert run(fasta, tmp_path / "right", "--sha256", digest.upper()) == 0
+    found = json.loads((tmp_path / "right" / "summary.json").read_text())
+    assert found["fasta_sha256"] == digest
+    fasta.write_text(">a\nACGA\n")
+    assert run(fasta, tmp_path / "wrong", "--sha256", digest) == 1
+    message = capsys.readouterr().err
+    assert str(fasta) in message and digest in message
+    assert not (tmp_path / "wrong").exists()
+
+
+def test_codes_that_changed_after_encoding_are_refused(tmp_path, capsys):
+    """As a file system may lose a block, or a copy be cut short and filled up."""
+    write_fasta(tmp_path / "genome.fa", random_genome())
+    assert run(tmp_path / "genome.fa", tmp_path / "toy") == 0
+    path = tmp_path / "toy" / "codes.npy"
+    digest = EncodedGenome.open_checked(tmp_path / "toy").sha256
+    assert digest == hashlib.sha256(np.load(path)).hexdigest()
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    assert EncodedGenome.open(tmp_path / "toy").sha256 is None
+    with pytest.raises(InputError, match=f"codes.npy has SHA-256 .*; expected {digest}"):
+        EncodedGenome.open_checked(tmp_path / "toy")

@@ -220,6 +220,10 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path):
         "--split", "toy=split.tsv", "--scan", "toy=scan", "--evaluation", "toy=evaluation",
         "--windows-summary", "w.json", "--output", "report.html", "--figures", "figures",
         )  # fmt: skip
+    run("record_provenance.py", "--screen", "toy", "--settings", "{}", "--model", "model",
+        "--fasta", "toy=toy.fa", "--genome-summary", "toy=toy/summary.json",
+        "--sites-summary", "toy=s.json", "--scan", "toy=scan",
+        "--output", "provenance.json")  # fmt: skip
     assert run.done == set(run.environments)
     assert "<svg" in (tmp_path / "report.html").read_text()
 

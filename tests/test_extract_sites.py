@@ -459,3 +459,22 @@ def test_runs_as_a_program(repository):
     script = repository / "scripts" / "extract_sites.py"
     done = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True)
     assert done.returncode == 0 and "--min-intron" in done.stdout
+
+
+def test_annotation_of_another_assembly_is_refused(shared_data, tmp_path, capsys):
+    """The genes of one fly on chromosome 4 of its relative: names are mapped, places are wrong."""
+    folder = shared_data / "drosophila_chr4_family"
+    home = tmp_path / "genome"
+    encode(folder / "DmelanDM6.chr4.fa.gz", home)
+    (contig,) = pd.read_csv(home / "contigs.tsv", sep="\t")["contig"]
+    annotation = folder / "DsimulPrinDsim.chr4.gtf.gz"
+    with gzip.open(annotation, "rt") as lines:
+        other = next(line.split("\t")[0] for line in lines if not line.startswith("#"))
+    alias = tmp_path / "alias.tsv"
+    alias.write_text(f"{other}\t{contig}\n")
+    given = ("--annotation", str(annotation), "--alias", str(alias), "--labels", "exclusive")
+    assert run(home, SPLICE, *given) == 1
+    message = capsys.readouterr().err
+    assert str(annotation) in message and "another assembly" in message and "introns" in message
+    assert run(home, SPLICE, *given, "--check-consensus", "false") == 0
+    assert summary(home)["gt_ag_share"] < 0.2

@@ -117,6 +117,11 @@ def test_fly_run_writes_the_fixed_names(fly):
     # Without known sites there is nothing to evaluate, and scores are not kept.
     assert not (results / "splice/evaluation/dsan").exists()
     assert not (results / "splice/scan/dsan/scores.npy").exists()
+    record = json.loads((results / "splice/provenance.json").read_text())
+    assert set(record["genomes"]) == set(record["scans"]) == {"dmel", "dsim", "dsan"}
+    annotated = [path for path in record["inputs"] if path.endswith(".gtf.gz")]
+    assert (len(record["inputs"]), len(annotated)) == (5, 2)
+    assert any(job["seconds"] > 0 for job in record["jobs"].values())
     page = (results / "splice/report.html").read_text()
     assert "<svg" in page and all(name in page for name in ("dmel", "dsim", "dsan"))
 
@@ -172,24 +177,79 @@ def test_shards_may_be_deleted_once_they_are_merged(checkout, fly):
     assert again.returncode == 0 and "Nothing to be done" in again.stdout + again.stderr
 
 
+def plan_changed(checkout: Path, fly: Path, change) -> dict[str, int]:
+    """Return what a dry run plans after `change` was applied to the settings of the small run."""
+    config = yaml.safe_load((fly / "config/config.yaml").read_text())
+    change(config)
+    (fly / "config/changed.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    return planned_jobs(
+        snakemake(checkout, fly, "--configfile", "config/changed.yaml", "--dry-run")
+    )
+
+
+LAST = {"render_report": 1, "record_provenance": 1}
+
+
 def test_new_genome_plans_only_its_own_jobs_and_the_report(checkout, fly):
-    sheet, config = fly / "config/genomes.tsv", fly / "config/more.yaml"
-    rows = sheet.read_text()
+    rows = (fly / "config/genomes.tsv").read_text()
     fasta = rows.splitlines()[-1].split("\t")[1]
-    sheet.write_text(rows + f"new\t{fasta}\t\t\t\n")
-    text = (fly / "config/config.yaml").read_text()
-    config.write_text(text.replace("dsim, dsan]", "dsim, dsan, new]"))
-    try:
-        plan = snakemake(checkout, fly, "--configfile", "config/more.yaml", "--dry-run")
-    finally:
-        sheet.write_text(rows)
-    assert planned_jobs(plan) == {
+    (fly / "config/more.tsv").write_text(rows + f"new\t{fasta}\t\t\t\n")
+
+    def change(config):
+        config["genomes"] = "config/more.tsv"
+        config["screens"]["splice"]["scan_genomes"].append("new")
+
+    assert plan_changed(checkout, fly, change) == LAST | {
         "encode_genome": 1,
         "split_genome": 1,
         "scan_genome": 1,
         "merge_scan_splice_unlabelled": 1,
-        "render_report": 1,
     }
+
+
+def test_new_track_of_a_screened_genome_scans_nothing(checkout, fly):
+    (fly / "config/hard.bed").write_text("NC_000000.1\t10\t20\n")
+    row = "repeats\tdsim\tconfig/hard.bed\tignore\t\n"
+    (fly / "config/tracks.tsv").write_text("track\tgenome\tfile\trole\tclass\n" + row)
+
+    def change(config):
+        config["tracks"] = "config/tracks.tsv"
+
+    assert plan_changed(checkout, fly, change) == LAST | {
+        "extract_sites": 1,
+        "audit_leakage": 1,
+        "evaluate_scan": 1,
+    }
+
+
+def test_another_threshold_scans_no_genome(checkout, fly):
+    def change(config):
+        config["screens"]["splice"]["calibration"]["operating"] = 0.5
+
+    assert plan_changed(checkout, fly, change) == LAST | {
+        "calibrate_model": 3,
+        "merge_scan_splice_labelled": 6,
+        "merge_scan_splice_unlabelled": 1,
+        "evaluate_scan": 2,
+    }
+
+
+def test_another_floor_scans_every_genome(checkout, fly):
+    def change(config):
+        config["screens"]["splice"]["calibration"]["floor_probability"] = 0.01
+
+    jobs = plan_changed(checkout, fly, change)
+    assert (jobs["calibrate_model"], jobs["scan_genome"]) == (3, 8)
+    assert "train_model" not in jobs
+
+
+def test_new_class_encodes_nothing(checkout, fly):
+    def change(config):
+        config["screens"]["splice"]["classes"]["start"] = {"stranded": True, "site": "start_codon"}
+
+    jobs = plan_changed(checkout, fly, change)
+    assert (jobs["extract_sites"], jobs["train_model"], jobs["scan_genome"]) == (2, 1, 8)
+    assert "encode_genome" not in jobs
 
 
 @pytest.mark.parametrize(
@@ -197,7 +257,8 @@ def test_new_genome_plans_only_its_own_jobs_and_the_report(checkout, fly):
     [
         ("leakage", {"audit_leakage": 2}, {"evaluate_scan", "render_report"}),
         ("logos", {"render_report": 1}, set()),
-        ("call_evaluation", {"evaluate_scan": 2}, {"render_report"}),
+        ("call_evaluation", {"evaluate_scan": 2}, {"render_report", "record_provenance"}),
+        ("calls", {"calibrate_model": 3, "scan_genome": 8}, None),
     ],
 )
 def test_edit_of_a_module_reruns_exactly_its_users(checkout, fly, module, users, followers):
@@ -210,7 +271,8 @@ def test_edit_of_a_module_reruns_exactly_its_users(checkout, fly, module, users,
         path.write_text(text)
     jobs = planned_jobs(plan)
     assert {name: jobs.get(name) for name in users} == users
-    assert set(jobs) == set(users) | followers
+    assert "train_model" not in jobs
+    assert followers is None or set(jobs) == set(users) | followers
 
 
 def test_report_archive_is_made(checkout, fly):
@@ -234,7 +296,8 @@ def test_one_seed_without_rounds_plans_no_further_jobs(repository, tmp_path):
     jobs = planned_jobs(plan)
     once = ("encode_genome", "extract_sites", "split_genome", "audit_leakage", "sample_windows")
     once += ("augment_windows", "train_model", "fit_baseline", "evaluate_scan", "render_report")
-    models = ("calibrate_model", "scan_genome", "merge_scan_toy_labelled")
+    once += ("record_provenance",)
+    models = ("calibrate_model", "note_scan_settings", "scan_genome", "merge_scan_toy_labelled")
     assert jobs == dict.fromkeys(once, 1) | dict.fromkeys(models, 2)
     assert "results/toy/training/base/round0/seed0/model.json" in plan.stdout
     assert "results/toy/windows/sampled.parquet" in plan.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +16,8 @@ from genomesieve.bootstrap import block_weights, resample_ratio
 from genomesieve.errors import InputError
 from genomesieve.metrics import FEWEST_CALLS
 from genomesieve.scores import UNSCORED, decode_scores
+
+logger = logging.getLogger(__name__)
 
 QUANTILES = 101
 """Quantiles of the bootstrapped precision that are stored with a threshold."""
@@ -76,7 +79,7 @@ def calibrate_class(
     Raises
     ------
     InputError
-        If there is no site or the scores do not rise with the share of sites.
+        If there is no site.
     """
     slope, intercept = fit_logistic(positives, negatives, name)
     total = int(positives.sum())
@@ -109,12 +112,13 @@ def fit_logistic(positives: np.ndarray, negatives: np.ndarray, name: str) -> tup
     Returns
     -------
     slope, intercept : float
-        The mean predicted probability equals the prevalence.
+        The mean predicted probability equals the prevalence. A slope of 0 says that scores do not
+        rise with the share of sites: the model knows nothing of the class.
 
     Raises
     ------
     InputError
-        If there are no positives or no negatives, or the slope is not above 0.
+        If there are no positives or no negatives.
     """
     counts = np.stack([negatives, positives])
     counts[:, UNSCORED] = 0
@@ -129,10 +133,14 @@ def fit_logistic(positives: np.ndarray, negatives: np.ndarray, name: str) -> tup
     model.fit(((score - centre) / spread)[:, None], label, sample_weight=counts[label, code])
     slope = float(model.coef_[0, 0]) / spread
     if not slope > 0:
-        raise InputError(
-            f"class {name}: calibration slope is {slope:.3g}; expected above 0 (the model's scores "
-            "do not rise with the share of sites: train it longer or on more sites)"
+        logger.warning(
+            "class %s: calibration slope is %.3g; expected above 0. Scores do not rise with the "
+            "share of sites, so no site is called: train longer or on more sites",
+            name,
+            slope,
         )
+        sites, others = counts[1].sum(), counts[0].sum()
+        return 0.0, float(np.log(sites) - np.log(others))
     return slope, float(model.intercept_[0]) - slope * centre
 
 

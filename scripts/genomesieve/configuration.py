@@ -22,6 +22,7 @@ from genomesieve.custom_settings import CustomSettings, check_sources, output_or
 from genomesieve.errors import InputError
 from genomesieve.files import existing_file
 from genomesieve.settings import bigwig_classes
+from genomesieve.sharding import default_shards
 from genomesieve.training_plan import TrainingPlan
 
 COLUMN_CLASS = "column:"
@@ -42,6 +43,8 @@ class Genome:
         Parts that are used (`contig` or `contig:start-end`, 0-based half-open); none means all.
     shards : int
         Jobs that a scan of it is cut into.
+    sha256 : str
+        Of the FASTA file; empty takes any.
     batch : str
         Laboratory or assay that its tracks come from; empty where none is named.
     """
@@ -52,6 +55,7 @@ class Genome:
     regions: tuple[str, ...]
     alias: str
     shards: int
+    sha256: str = ""
     batch: str = ""
 
 
@@ -376,7 +380,7 @@ def _nearest(wrong: str, known: Iterable[str]) -> str:
     return f"expected one of {', '.join(known) or '(none)'}"
 
 
-def _genome(row: dict, shards: int) -> Genome:
+def _genome(row: dict, shards: int | str) -> Genome:
     """Return one row of the sheet of genomes."""
     regions = tuple(text.strip() for text in row["regions"].split(",") if text.strip())
     return Genome(
@@ -385,7 +389,8 @@ def _genome(row: dict, shards: int) -> Genome:
         row["annotation"],
         regions,
         row["alias"],
-        int(row["shards"] or shards),
+        int(row["shards"] or (default_shards(row["fasta"]) if shards == "auto" else shards)),
+        row["sha256"],
     )
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from genomesieve.errors import InputError
 from genomesieve.genome import EncodedGenome
 from genomesieve.labels_on_bins import expand_ranges
 
 STOPS = ("TAA", "TAG", "TGA")
+LEAST_SITES = 20
+"""Fewer sites than these say nothing of whether an annotation fits."""
 _BLOCK = 1 << 22
 _SHORT = 1 << 12
 
@@ -113,3 +117,47 @@ def codon_shares(genome: EncodedGenome, sites: pd.DataFrame, kind: str) -> dict[
     wanted = ("ATG",) if kind == "start_codon" else STOPS
     name = "atg_share" if kind == "start_codon" else "stop_share"
     return {name: sum(word in wanted for word in words) / len(words)}
+
+
+@dataclass(frozen=True)
+class _Expectation:
+    """Shares that add up to what is usual, and the sum below which an annotation does not fit."""
+
+    shares: tuple[str, ...]
+    least: float
+    usual: str
+
+
+# Chance gives 1 in 256 introns GT-AG, 1 in 64 codons ATG, 3 in 64 a stop. Bacteria begin a third of
+# their genes with GTG or TTG; codons that an intron splits count as not being one.
+_EXPECTED = {
+    "introns": _Expectation(
+        ("gt_ag_share", "gc_ag_or_at_ac_share"), 0.8, "begin GT and end AG (or GC-AG, AT-AC)"
+    ),
+    "start codons": _Expectation(("atg_share",), 0.3, "are ATG"),
+    "stop codons": _Expectation(("stop_share",), 0.5, "are TAA, TAG or TGA"),
+}
+
+
+def require_consensus(shares: dict[str, float], counts: dict[str, int], source: str) -> None:
+    """Raise InputError if annotated sites lack what nearly all such sites carry.
+
+    Coordinates of another assembly, or of another species, fall on letters at random.
+
+    Parameters
+    ----------
+    shares : dict of str to float
+        As `intron_ends` and `codon_shares` measure them.
+    counts : dict of str to int
+        Number of introns, start codons and stop codons.
+    source : str
+        The annotation and the genome, for the message.
+    """
+    for kind, expected in _EXPECTED.items():
+        found = [shares[name] for name in expected.shares if name in shares]
+        if found and counts.get(kind, 0) >= LEAST_SITES and sum(found) < expected.least:
+            raise InputError(
+                f"{source}: {sum(found):.1%} of {counts[kind]:,} {kind} {expected.usual}; expected "
+                f"at least {expected.least:.0%}. Is the annotation that of another assembly? "
+                "(check_consensus: false takes it as it is)"
+            )

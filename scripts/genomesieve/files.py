@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import tempfile
@@ -68,6 +69,12 @@ def existing_file(path: str | os.PathLike, what: str) -> Path:
     if not path.is_file():
         raise InputError(f"{what} {path} does not exist; expected a file")
     return path
+
+
+def file_digest(path: str | os.PathLike) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with Path(path).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def write_json(path: str | os.PathLike, content: object) -> None:

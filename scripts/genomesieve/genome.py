@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from genomesieve.alphabet import DNA, Alphabet
 from genomesieve.errors import InputError
-from genomesieve.files import existing_file, read_table
+from genomesieve.files import existing_file, read_json, read_table
 
 CONTIG_COLUMNS = ("contig", "length", "offset")
 
@@ -32,6 +33,8 @@ class EncodedGenome:
     alphabet : Alphabet
     signals : tuple of numpy.ndarray, shape=(total length,), dtype=float16
         Channels that a network sees beside the sequence, one number a base.
+    sha256 : str or None
+        Of the codes, where they were read and compared with it (`open_checked`).
     """
 
     name: str
@@ -39,6 +42,7 @@ class EncodedGenome:
     contigs: pd.DataFrame
     alphabet: Alphabet = DNA
     signals: tuple[np.ndarray, ...] = ()
+    sha256: str | None = None
 
     @classmethod
     def open(cls, folder: str | os.PathLike, name: str | None = None) -> EncodedGenome:
@@ -63,6 +67,33 @@ class EncodedGenome:
                 f"({expected},) uint8 from {folder / 'contigs.tsv'}"
             )
         return cls(name or folder.name, codes, contigs)
+
+    @classmethod
+    def open_checked(cls, folder: str | os.PathLike, name: str | None = None) -> EncodedGenome:
+        """Map a genome as `open` does, after its codes were read and compared with their digest.
+
+        A file system that loses a block, or a copy that was cut short and filled up, gives codes
+        that look like a genome. Where the summary that `encode_genome` writes beside them is
+        missing, nothing is compared.
+
+        Raises
+        ------
+        InputError
+            As `open`, and if the codes are not those that were encoded.
+        """
+        genome = cls.open(folder, name)
+        summary = Path(folder) / "summary.json"
+        if not summary.is_file():
+            return genome
+        expected = read_json(summary, "summary of the genome").get("sha256")
+        found = hashlib.sha256(genome.codes).hexdigest()
+        if found != expected:
+            raise InputError(
+                f"encoded genome {Path(folder) / 'codes.npy'} has SHA-256 {found}; expected "
+                f"{expected} from {summary}: it changed after it was encoded. Delete it, and the "
+                "next run encodes the genome again"
+            )
+        return replace(genome, sha256=found)
 
     def index_of(self, contig: str) -> int:
         """Return the row of `contig`, or raise InputError that names it."""

@@ -245,7 +245,7 @@ def open_labelled_genomes(
     """
     opened = {}
     for name, folder in folders.items():
-        genome = EncodedGenome.open(folder, name)
+        genome = EncodedGenome.open_checked(folder, name)
         opened[name] = LabelledGenome(
             with_signals(genome, (signals or {}).get(name, {}), channels),
             read_table(sites[name], f"sites of {name}", SITE_COLUMNS),

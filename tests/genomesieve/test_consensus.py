@@ -3,7 +3,14 @@ import pandas as pd
 import pytest
 
 from bedtools_oracle import bedtools, random_intervals, write_bed, write_random_genome
-from genomesieve.consensus import codon_shares, gc_share, intron_ends, words_at
+from genomesieve.consensus import (
+    codon_shares,
+    gc_share,
+    intron_ends,
+    require_consensus,
+    words_at,
+)
+from genomesieve.errors import InputError
 from genomesieve.genome import EncodedGenome
 
 
@@ -54,3 +61,26 @@ def test_shares_of_consensus_on_both_strands(tmp_path):
     assert codon_shares(genome, starts, "start_codon") == {"atg_share": pytest.approx(2 / 3)}
     stops = pd.DataFrame({"contig": "c", "position": [14], "strand": ["+"]})
     assert codon_shares(genome, stops, "stop_codon") == {"stop_share": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("shares", "counts", "refused"),
+    [
+        (
+            {"gt_ag_share": 0.5, "gc_ag_or_at_ac_share": 0.29},
+            {"introns": 20},
+            "79.0% of 20 intr",
+        ),
+        ({"gt_ag_share": 0.5, "gc_ag_or_at_ac_share": 0.3}, {"introns": 20}, None),
+        ({"gt_ag_share": 0.0, "gc_ag_or_at_ac_share": 0.0}, {"introns": 19}, None),
+        ({"atg_share": 0.29}, {"start codons": 1000}, "29.0% of 1,000 start codons"),
+        ({"stop_share": 0.1}, {"stop codons": 30}, "stop codons"),
+        ({}, {"introns": 0}, None),
+    ],
+)
+def test_sites_without_their_consensus_are_refused(shares, counts, refused):
+    if refused is None:
+        require_consensus(shares, counts, "x.gtf")
+        return
+    with pytest.raises(InputError, match=refused):
+        require_consensus(shares, counts, "x.gtf")

@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import yaml
+from snakemake import __version__ as snakemake_version
 from snakemake.exceptions import WorkflowError
 
 # The library is imported from the copies that Snakemake keeps of the workflow's sources.
@@ -23,6 +24,7 @@ for module in (
     "auxiliary_settings",
     "sources",
     "training_plan",
+    "sharding",
     "configuration",
 ):
     library = Path(workflow.source_path(f"../../scripts/genomesieve/{module}.py"))
@@ -73,6 +75,33 @@ def digest(script):
     """Return a hash of the contents of `source(script)`, as a parameter."""
     texts = [read_source(file) for file in source_files(script, read_source)]
     return sha256("\0".join(texts).encode()).hexdigest()[:12]
+
+
+SCRIPT_DIGESTS = {
+    name: digest(name)
+    for name in (
+        *(
+            "encode_genome.py",
+            "encode_signal.py",
+            "extract_sites.py",
+            "split_genome.py",
+        ),
+        *(
+            "sample_windows.py",
+            "augment_windows.py",
+            "train_model.py",
+            "import_model.py",
+        ),
+        *(
+            "harvest_negatives.py",
+            "combine_seeds.py",
+            "calibrate_model.py",
+            "scan_genome.py",
+        ),
+        *("merge_scan.py", "evaluate_scan.py"),
+    )
+}
+"""Of everything that calls and figures depend on."""
 
 
 # --- what a job's wildcards mean -----------------------------------------------------------------
@@ -304,6 +333,31 @@ def custom_settings(wildcards):
     model = screen_of(wildcards).settings["model"]
     kept = {k: v for k, v in model.items() if k not in ("network", "weights")}
     return json.dumps(kept)
+
+
+def calibration_labels(wildcards):
+    """Return the labels that a bundle was calibrated with."""
+    screen = screen_of(wildcards)
+    files = ("sites/{}.parquet", "sites/{}.intervals.parquet", "split/{}.tsv")
+    return [
+        f"results/{screen.name}/{file.format(genome)}"
+        for genome in screen.train_genomes
+        for file in files
+    ]
+
+
+def scan_relevant_settings(wildcards):
+    """Return what the scores and floors of a bundle follow from beside weights and labels."""
+    settings = screen_of(wildcards).settings
+    named = {
+        "floor_probability": settings["calibration"]["floor_probability"],
+        "ignore_margin": settings["ignore_margin"],
+        "memory_gb": settings["scan"]["memory_gb"],
+        "precision": settings["scan"]["precision"],
+        "device": PLAN.settings["device"],
+        "code": digest("calibrate_model.py"),
+    }
+    return json.dumps(named)
 
 
 def windows_summary(wildcards):
@@ -707,3 +761,58 @@ def report_data(wildcards):
     summaries = [f"{key}={path}" for key, path in harvests(screen).items()]
     texts.append(option("--harvest-summary", summaries))
     return " ".join(texts)
+
+
+def fasta_files(wildcards):
+    """Return the FASTA file of every genome that a screen uses."""
+    return {
+        name: PLAN.genomes[name].fasta for name in screen_of(wildcards).used_genomes
+    }
+
+
+def user_files(wildcards):
+    """Return what a screen reads from the user beside genomes, annotations and tracks of sites."""
+    screen = screen_of(wildcards)
+    signals = [
+        PLAN.signals[name][track]["file"]
+        for name in screen.used_genomes
+        for track in (*screen.signals, *screen.auxiliary_tracks)
+        if track in PLAN.signals.get(name, {})
+    ]
+    model = screen.settings["model"]
+    own = [screen.network_code.rpartition(":")[0], model.get("weights")]
+    motifs = (screen.settings.get("stem_motifs") or {}).get("motifs")
+    known = [item.get("motifs") for item in screen.settings["baselines"].values()]
+    files = [*signals, *(own if screen.imported else []), motifs, *known]
+    return list(dict.fromkeys(filter(None, files)))
+
+
+def provenance_data(wildcards):
+    """Write the options that name everything that a screen's results were made from."""
+    screen = screen_of(wildcards)
+    sites = "results/{screen}/sites/{genome}.summary.json"
+    pairs = [f"{name}={path}" for name, path in fasta_files(wildcards).items()]
+    return " ".join(
+        [
+            option("--fasta", pairs),
+            option("--file", user_files(wildcards)),
+            named(
+                "--genome-summary",
+                "results/genomes/{genome}/summary.json",
+                screen.used_genomes,
+                screen,
+            ),
+            named("--sites-summary", sites, screen.labelled_genomes, screen),
+            named(
+                "--scan", "results/{screen}/scan/{genome}", screen.scan_genomes, screen
+            ),
+        ]
+    )
+
+
+def time_logs(wildcards):
+    """Return the folders in which Snakemake keeps times of a screen's jobs."""
+    return [
+        f"benchmark_logs/{wildcards.screen}",
+        f"benchmark_logs/results/{wildcards.screen}",
+    ]

@@ -20,10 +20,14 @@ rule encode_genome:
         disk_mb=encoded_size,
     params:
         code=digest("encode_genome.py"),
+        sha256=lambda wildcards: option(
+            "--sha256", filter(None, [genome_of(wildcards).sha256])
+        ),
     message:
         "Encoding genome {wildcards.genome}"
     shell:
         "python {input.source[0]:q} --genome {wildcards.genome} --fasta {input.fasta:q}"
+        " {params.sha256}"
         " --codes {output.codes:q} --contigs {output.contigs:q}"
         " --softmask {output.softmask:q} --summary {output.summary:q} > {log:q} 2>&1"
 

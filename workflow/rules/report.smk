@@ -61,3 +61,41 @@ rule render_report:
         " {params.data} --model results/{wildcards.screen}/model"
         " {params.windows} --output {output.report:q}"
         " --figures {output.figures:q} > {log:q} 2>&1"
+
+
+rule record_provenance:
+    input:
+        source=source("record_provenance.py"),
+        model="results/{screen}/model/model.json",
+        weights="results/{screen}/model/model.safetensors",
+        fastas=lambda wildcards: list(fasta_files(wildcards).values()),
+        files=user_files,
+        summaries=for_genomes("used_genomes", "results/genomes/{genome}/summary.json"),
+        sites=for_genomes(
+            "labelled_genomes", "results/{screen}/sites/{genome}.summary.json"
+        ),
+        scans=for_genomes("scan_genomes", "results/{screen}/scan/{genome}/summary.json"),
+    output:
+        provenance="results/{screen}/provenance.json",
+    log:
+        "logs/{screen}/record_provenance.log",
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="1h",
+    params:
+        code=digest("record_provenance.py"),
+        scripts=lambda wildcards: json.dumps(SCRIPT_DIGESTS),
+        versions=json.dumps({"snakemake": snakemake_version}),
+        settings=report_settings,
+        data=provenance_data,
+        times=lambda wildcards: option("--time-logs", time_logs(wildcards)),
+    message:
+        "Recording what the results of screen {wildcards.screen} were made from"
+    shell:
+        "python {input.source[0]:q} --screen {wildcards.screen} --settings {params.settings:q}"
+        " --code {params.scripts:q} --workflow {params.versions:q} {params.data}"
+        " --model results/{wildcards.screen}/model {params.times}"
+        " --output {output.provenance:q} > {log:q} 2>&1"

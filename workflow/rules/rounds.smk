@@ -9,6 +9,7 @@ rule harvest_negatives:
         history=round_before("history.tsv"),
         codes=for_genomes("train_genomes", "results/genomes/{genome}/codes.npy"),
         contigs=for_genomes("train_genomes", "results/genomes/{genome}/contigs.tsv"),
+        summaries=for_genomes("train_genomes", "results/genomes/{genome}/summary.json"),
         sites=for_genomes("train_genomes", "results/{screen}/sites/{genome}.parquet"),
         intervals=for_genomes(
             "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"

@@ -1,13 +1,37 @@
+# Another threshold writes a bundle anew and leaves its scans as they are: for them the bundle is
+# ancient, and this file, the trained weights and the labels are what scores and floors follow from.
+# It is a file because Snakemake compares no parameters of jobs below one that runs again.
+rule note_scan_settings:
+    output:
+        settings="{road}/scan/settings.json",
+    log:
+        "logs/{road}/note_scan_settings.log",
+    threads: 1
+    resources:
+        mem_mb=100,
+        runtime="5m",
+    params:
+        settings=scan_relevant_settings,
+    message:
+        "Noting what scans with {wildcards.road} depend on"
+    shell:
+        "printf '%s\\n' {params.settings:q} > {output.settings:q} 2> {log:q}"
+
+
 # Shards stay when they are merged: another merge (new tracks, an edited module) must not cost the
 # hours of GPUs that they took. They may be deleted by hand; nothing is run again because of that.
 rule scan_genome:
     input:
         source=source("scan_genome.py"),
-        weights="{road}/model/model.safetensors",
-        model="{road}/model/model.json",
+        weights=ancient("{road}/model/model.safetensors"),
+        model=ancient("{road}/model/model.json"),
+        trained=uncalibrated_model("model.safetensors"),
+        calibrated_on=calibration_labels,
+        settings="{road}/scan/settings.json",
         network=network_file,
         codes="results/genomes/{genome}/codes.npy",
         contigs="results/genomes/{genome}/contigs.tsv",
+        summary="results/genomes/{genome}/summary.json",
         split=split_of,
         signals=genome_signals,
     output:

@@ -27,6 +27,7 @@ rule extract_sites:
         resolution=resolution,
         labels=setting("labels"),
         min_intron=setting("min_intron"),
+        check_consensus=setting("check_consensus"),
         ignore_margin=setting("ignore_margin"),
     message:
         "Extracting the sites of {wildcards.genome} for screen {wildcards.screen}"
@@ -36,7 +37,8 @@ rule extract_sites:
         " --tracks {params.tracks:q} --classes {params.classes:q}"
         " --regions {params.regions:q} --resolution {params.resolution}"
         " --labels {params.labels} --min-intron {params.min_intron}"
-        " --ignore-margin {params.ignore_margin} --sites {output.sites:q}"
+        " --ignore-margin {params.ignore_margin} --check-consensus {params.check_consensus}"
+        " --sites {output.sites:q}"
         " --intervals {output.intervals:q} --summary {output.summary:q} > {log:q} 2>&1"
 
 

@@ -71,6 +71,7 @@ rule train_model:
         former=former_weights,
         codes=for_genomes("train_genomes", "results/genomes/{genome}/codes.npy"),
         contigs=for_genomes("train_genomes", "results/genomes/{genome}/contigs.tsv"),
+        summaries=for_genomes("train_genomes", "results/genomes/{genome}/summary.json"),
         sites=for_genomes("train_genomes", "results/{screen}/sites/{genome}.parquet"),
         intervals=for_genomes(
             "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
@@ -175,6 +176,7 @@ rule fit_baseline:
         source=source("fit_baseline.py"),
         codes=for_genomes("train_genomes", "results/genomes/{genome}/codes.npy"),
         contigs=for_genomes("train_genomes", "results/genomes/{genome}/contigs.tsv"),
+        summaries=for_genomes("train_genomes", "results/genomes/{genome}/summary.json"),
         sites=for_genomes("train_genomes", "results/{screen}/sites/{genome}.parquet"),
         intervals=for_genomes(
             "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
@@ -226,6 +228,7 @@ rule calibrate_model:
         history=uncalibrated_model("history.tsv"),
         codes=for_genomes("train_genomes", "results/genomes/{genome}/codes.npy"),
         contigs=for_genomes("train_genomes", "results/genomes/{genome}/contigs.tsv"),
+        summaries=for_genomes("train_genomes", "results/genomes/{genome}/summary.json"),
         sites=for_genomes("train_genomes", "results/{screen}/sites/{genome}.parquet"),
         intervals=for_genomes(
             "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
