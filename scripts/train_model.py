@@ -371,7 +371,8 @@ def start_network(
         opened = (one.genome for one in data.genomes.values())
         set_signal_scale(network, *training_moments(opened, data.splits))
     set_prior(network, data.prevalence, arguments.labels, 1 - settings.logit_adjustment)
-    filters = set_motif_filters(network, motifs)
+    background = ["background"] if arguments.labels == "exclusive" else []
+    filters = set_motif_filters(network, motifs, [*background, *data.classes])
     if motifs:
         logger.info("%d first filters start as %d motifs", filters, len(motifs))
     return network

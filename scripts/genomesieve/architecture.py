@@ -78,6 +78,10 @@ class NetworkSettings:
         One of `POOLINGS`, over the bin and `pool_margin` bp on each side.
     hidden : int
         Units of the head's hidden layer; 0 for a linear head.
+    shortcut : bool
+        Whether the stem's features, normalised and pooled alike, also reach every output by a
+        linear layer that starts at zero (at one from a class's own motif, where `stem_motifs` has
+        it): a motif that is known to work need not be learned through the trunk.
     dropout : float
     norm : str
         One of `NORMS`; domain is batch normalisation by laboratory; group and layer take statistics
@@ -103,6 +107,7 @@ class NetworkSettings:
     pooling: str = "none"
     pool_margin: int = 0
     hidden: int = 0
+    shortcut: bool = False
     dropout: float = 0.0
     norm: str = "batch"
 

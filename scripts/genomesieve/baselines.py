@@ -16,6 +16,7 @@ from torch import nn
 from genomesieve.alphabet import Alphabet
 from genomesieve.architecture import Architecture, KmerSettings, PwmSettings
 from genomesieve.batches import WindowSource
+from genomesieve.errors import InputError
 from genomesieve.genome import gather_windows
 from genomesieve.labelled_genome import LabelledGenome
 from genomesieve.motifs import Motif
@@ -60,17 +61,32 @@ def tile_windows(
 ) -> pd.DataFrame:
     """Tile a part of the split at natural prevalence, at most `most_bases` of it.
 
+    Windows are `length` bp, or as long as the longest interval of the part where that is shorter.
+
     Returns
     -------
     pandas.DataFrame
         Windows as `WindowSource` takes them, inclusion 1; a random choice where there are more.
+
+    Raises
+    ------
+    InputError
+        If no interval of the part holds a whole bin.
     """
-    rows = []
-    for genome, split in splits.items():
-        mine = split[split["part"] == part]
-        for contig, start, end in zip(mine["contig"], mine["start"], mine["end"]):
-            first = -(-start // resolution) * resolution
-            rows += [(genome, contig, at) for at in range(first, end - length + 1, length)]
+    intervals = [
+        (genome, row.contig, -(-row.start // resolution) * resolution, row.end)
+        for genome, split in splits.items()
+        for row in split[split["part"] == part].itertuples()
+    ]
+    longest = max((end - first for *_, first, end in intervals), default=0)
+    length = min(length, longest // resolution * resolution)
+    if length < 1:
+        raise InputError(f"no interval of part {part} holds a whole bin of {resolution} bp")
+    rows = [
+        (genome, contig, at)
+        for genome, contig, first, end in intervals
+        for at in range(first, end - length + 1, length)
+    ]
     windows = pd.DataFrame(rows, columns=["genome", "contig", "start"])
     keep = max(1, most_bases // length)
     if len(windows) > keep:

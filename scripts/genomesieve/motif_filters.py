@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import nn
@@ -15,19 +17,24 @@ from genomesieve.networks import StrandAverage
 from genomesieve.symmetry import free_parameter
 
 
-def set_motif_filters(network: nn.Module, motifs: list[Motif], alphabet: Alphabet = DNA) -> int:
+def set_motif_filters(
+    network: nn.Module, motifs: list[Motif], outputs: Sequence[str] = (), alphabet: Alphabet = DNA
+) -> int:
     """Start the first filters of a network's stem as motifs, read on both strands.
 
     A filter is the motif's log-odds against even letter frequencies, in the middle of the filter
     and scaled to the length that the other filters start with; training goes on from there (as in
     DanQ-JASPAR, Quang and Xie 2016). A network whose weights are tied by symmetry reads both
-    strands anyway and takes one filter a motif.
+    strands anyway and takes one filter a motif. Where the network has a shortcut from the stem, the
+    output of the class that a motif is named after starts as that motif's score.
 
     Parameters
     ----------
     network : torch.nn.Module
         From `build_network`; changed in place.
     motifs : list of Motif
+    outputs : sequence of str
+        What each output stands for.
     alphabet : Alphabet
 
     Returns
@@ -63,7 +70,22 @@ def set_motif_filters(network: nn.Module, motifs: list[Motif], alphabet: Alphabe
         weight[row, : alphabet.size, 0] = start * (usual / start.norm())
     with torch.no_grad():
         free_parameter(layer, "weight").copy_(weight[:free])
+        if network.shortcut is not None:
+            each = len(filters) // max(len(motifs), 1)
+            _start_shortcut(network.shortcut.head, motifs, outputs, each)
     return len(filters)
+
+
+def _start_shortcut(
+    head: Convolution, motifs: list[Motif], outputs: Sequence[str], each: int
+) -> None:
+    """Start outputs as the sum of the filters of their own motif; a motif has `each` filters."""
+    rows = {name.lower(): row for row, name in enumerate(outputs)}
+    weight = free_parameter(head, "weight")
+    for number, motif in enumerate(motifs):
+        row = rows.get(motif.name.lower())
+        if row is not None:
+            weight[row, number * each : (number + 1) * each] = 1
 
 
 def _filter(motif: Motif, width: int, alphabet: Alphabet) -> np.ndarray:

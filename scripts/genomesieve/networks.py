@@ -65,6 +65,34 @@ def build_stem(
     return nn.Sequential(*layers)
 
 
+class Shortcut(nn.Module):
+    """A linear layer from the stem's features to the outputs, around the trunk.
+
+    Parameters
+    ----------
+    settings : NetworkSettings
+    outputs : int
+    tied : bool
+        Whether both strands must agree.
+    """
+
+    def __init__(self, settings: NetworkSettings, outputs: int, tied: bool):
+        super().__init__()
+        channels = settings.channels
+        self.norm = build_norm(settings.norm, channels, tied)
+        self.pool = build_pooling(settings.pooling, channels, settings.span, settings.margin, tied)
+        self.head = HeadConvolution(channels, outputs)
+        self.head.register_parameter("bias", None)
+        nn.init.zeros_(self.head.weight)
+        if tied:
+            tie_output(self.head)
+
+    def forward(self, features: Tensor, length: int) -> Tensor:
+        """Map (N, channels, 1, positions) to (N, outputs, 1, bins), from the middle `length`."""
+        crop = (features.shape[-1] - length) // 2
+        return self.head(self.pool(self.norm(features[..., crop : crop + length])))
+
+
 class SequenceNetwork(nn.Module):
     """Stem, trunk, pooling and head.
 
@@ -107,19 +135,23 @@ class SequenceNetwork(nn.Module):
         self.head = HeadConvolution(width, outputs)
         if tied:
             tie_output(self.head)
+        self.shortcut = Shortcut(settings, outputs, tied) if settings.shortcut else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Map one-hot (N, letters, L) to logits (N, outputs, (L - 2 * context) / resolution)."""
         count = x.shape[0]
         if self.scaling is not None:
             x = self.scaling(x)
-        features = self.stem(_as_image(x))
+        motifs = self.stem(_as_image(x))
         if self.cut is not None:
-            features = self.cut(features)
-        features = self.trunk(features)
+            motifs = self.cut(motifs)
+        features = self.trunk(motifs)
         if self.crop:
             features = features[..., self.crop : features.shape[-1] - self.crop]
-        logits = self.head(self.dropout(self.hidden(self.pool(features)))).squeeze(2)
+        logits = self.head(self.dropout(self.hidden(self.pool(features))))
+        if self.shortcut is not None:
+            logits = logits + self.shortcut(motifs, features.shape[-1])
+        logits = logits.squeeze(2)
         return logits if self.cut is None else join_windows(logits, count)
 
 
