@@ -51,9 +51,11 @@ def toy(repository, tmp_path_factory) -> Path:
     return folder
 
 
-def resources(folder: Path, *arguments: str) -> dict[str, set[str]]:
+def resources(
+    folder: Path, *arguments: str, configuration: str = "config.yaml"
+) -> dict[str, set[str]]:
     """Return the resources of the planned jobs, by rule, such as `mem_mb=4000`."""
-    options = ("--configfile", "config.yaml", "--dry-run", *arguments)
+    options = ("--configfile", configuration, "--dry-run", *arguments)
     plan = snakemake(folder / "checkout", folder, *options)
     assert plan.returncode == 0, plan.stderr[-4000:]
     found: dict[str, set[str]] = {}
@@ -130,12 +132,23 @@ def test_profiles_name_rules_that_exist(repository, toy, name):
 
 
 def test_memory_grows_with_attempts_except_in_training(repository):
+    """What grows when a job is really tried again is tested in tests/slurm."""
     profile = yaml.safe_load((repository / "profiles" / "slurm" / "config.yaml").read_text())
     assert profile["retries"] == 1
     growing = {r for r, one in profile["set-resources"].items() if "attempt" in str(one)}
-    assert set(profile["set-resources"]) - growing == {"train_model"}
+    assert set(profile["set-resources"]) - growing == NETWORK_RULES
     train = (repository / "workflow" / "rules" / "train.smk").read_text()
     assert "retries: 0" in train.split("rule train_model:")[1].split("rule ")[0]
+
+
+@pytest.mark.workflow
+def test_memory_of_scans_follows_the_configuration(toy):
+    config = yaml.safe_load((toy / "config.yaml").read_text())
+    config["screens"]["toy"]["scan"] = {"memory_gb": 12.5}
+    (toy / "large.yaml").write_text(yaml.safe_dump(config))
+    found = resources(toy, configuration="large.yaml")
+    grown = {rule for rule, items in found.items() if "mem_mb=13500" in items}
+    assert grown == NETWORK_RULES - {"train_model"}
 
 
 def test_slurm_profile_is_read_by_snakemake(repository):

@@ -240,8 +240,8 @@ def test_rerun_on_a_drained_node_does_what_was_lost(runs):
     # The scheduler has a reason for a job that it does not start.
     wait_until(lambda: slurm.shard_jobs(2)[-1]["Reason"] != "None")
     retried = slurm.shard_jobs(2)[-1]
-    assert (retried["JobState"], retried["MinMemoryNode"]) == ("PENDING", "8000M")
-    assert cancelled["MinMemoryNode"] == "4000M"
+    assert (retried["JobState"], retried["MinMemoryNode"]) == ("PENDING", "10000M")
+    assert cancelled["MinMemoryNode"] == "5000M"
     subprocess.run([*node, "state=resume"], check=True)
     code, said = slurm.end(process)
     assert code == 0, said[-4000:]

@@ -373,7 +373,16 @@ def shard_folders(wildcards):
     return [f"{folder}/{shard}-of-{shards}" for shard in range(1, shards + 1)]
 
 
-# --- disk that a job needs, in MB (schedulers and storage that count it read `disk_mb`) ------------
+# --- memory and disk that a job needs, in MB -------------------------------------------------------
+
+
+def engine_memory(wildcards, attempt):
+    """Return the memory of calibration, harvest and scan, twice as much when one is tried again.
+
+    They may use what the configuration gives them, beside which Python and PyTorch need some.
+    """
+    gigabytes = screen_of(wildcards).settings["scan"]["memory_gb"]
+    return round(1000 * (gigabytes + 1)) * attempt
 
 
 @cache

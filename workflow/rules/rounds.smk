@@ -28,7 +28,7 @@ rule harvest_negatives:
         "../../envs/torch.yaml"
     threads: 8
     resources:
-        mem_mb=4000,
+        mem_mb=engine_memory,
         runtime="12h",
         gpu=PLAN.gpus,
     params:

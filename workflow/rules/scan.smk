@@ -45,7 +45,7 @@ rule scan_genome:
         "../../envs/torch.yaml"
     threads: engine_threads
     resources:
-        mem_mb=4000,
+        mem_mb=engine_memory,
         runtime="12h",
         gpu=PLAN.gpus,
         disk_mb=shard_size,

@@ -248,7 +248,7 @@ rule calibrate_model:
         "../../envs/torch.yaml"
     threads: engine_threads
     resources:
-        mem_mb=4000,
+        mem_mb=engine_memory,
         runtime="4h",
         gpu=PLAN.gpus,
     params:
