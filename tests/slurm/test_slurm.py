@@ -21,7 +21,7 @@ import yaml
 
 from toy_workflow import write_toy
 
-pytestmark = [pytest.mark.workflow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.workflow, pytest.mark.timeout(1200)]
 
 NETWORK_RULES = ("train_model", "calibrate_model", "scan_genome")
 THREADS = ["--set-threads", *(f"{rule}=2" for rule in NETWORK_RULES)]
@@ -120,7 +120,7 @@ class Run:
         (self.folder / "started.txt").unlink()
 
 
-def wait_until(condition: Callable[[], object], seconds: int = 180) -> None:
+def wait_until(condition: Callable[[], object], seconds: int = 300) -> None:
     """Wait for something that another process does."""
     end = time.monotonic() + seconds
     while not condition():
