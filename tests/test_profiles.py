@@ -157,7 +157,7 @@ def test_slurm_profile_is_read_by_snakemake(repository):
     assert Path(read["slurm-partition-config"]).samefile(
         repository / "profiles" / "slurm" / "partitions.yaml"
     )
-    assert "scan_genome:mem_mb=4000 * attempt" in read["set-resources"]
+    assert "encode_genome:mem_mb=1000 * attempt" in read["set-resources"]
     assert "extract_sites=sites" in read["groups"]
 
 
