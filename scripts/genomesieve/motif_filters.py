@@ -81,11 +81,10 @@ def _start_shortcut(
 ) -> None:
     """Start outputs as the sum of the filters of their own motif; a motif has `each` filters."""
     rows = {name.lower(): row for row, name in enumerate(outputs)}
-    weight = free_parameter(head, "weight")
     for number, motif in enumerate(motifs):
         row = rows.get(motif.name.lower())
         if row is not None:
-            weight[row, number * each : (number + 1) * each] = 1
+            head.weight[row, number * each : (number + 1) * each] = 1
 
 
 def _filter(motif: Motif, width: int, alphabet: Alphabet) -> np.ndarray:

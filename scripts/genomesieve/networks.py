@@ -73,24 +73,28 @@ class Shortcut(nn.Module):
     settings : NetworkSettings
     outputs : int
     tied : bool
-        Whether both strands must agree.
+        Whether both strands must agree: a feature is then the better of the two strands, as in a
+        scan with a motif.
     """
 
     def __init__(self, settings: NetworkSettings, outputs: int, tied: bool):
         super().__init__()
-        channels = settings.channels
-        self.norm = build_norm(settings.norm, channels, tied)
-        self.pool = build_pooling(settings.pooling, channels, settings.span, settings.margin, tied)
-        self.head = HeadConvolution(channels, outputs)
+        self.channels = settings.channels // 2 if tied else settings.channels
+        self.norm = build_norm(settings.norm, settings.channels, tied)
+        self.pool = build_pooling(
+            settings.pooling, settings.channels, settings.span, settings.margin, tied
+        )
+        self.head = HeadConvolution(self.channels, outputs)
         self.head.register_parameter("bias", None)
         nn.init.zeros_(self.head.weight)
-        if tied:
-            tie_output(self.head)
 
     def forward(self, features: Tensor, length: int) -> Tensor:
         """Map (N, channels, 1, positions) to (N, outputs, 1, bins), from the middle `length`."""
         crop = (features.shape[-1] - length) // 2
-        return self.head(self.pool(self.norm(features[..., crop : crop + length])))
+        pooled = self.pool(self.norm(features[..., crop : crop + length]))
+        if self.channels < pooled.shape[1]:
+            pooled = torch.maximum(pooled, pooled.flip(1))[:, : self.channels]
+        return self.head(pooled)
 
 
 class SequenceNetwork(nn.Module):

@@ -9,6 +9,7 @@ from genomesieve.errors import InputError
 from genomesieve.motif_filters import set_motif_filters
 from genomesieve.motifs import Motif
 from genomesieve.networks import build_network
+from genomesieve.symmetry import free_parameter
 
 EVEN = np.full(4, 0.25)
 
@@ -50,6 +51,34 @@ def test_filters_score_sequence_as_the_motifs_do_on_both_strands(mode):
             mirrored = len(found) - 1 - row if strand else row
             mine = found[mirrored if mode == "equivariant" else 2 * row + strand]
             assert np.corrcoef(mine, scores)[0, 1] > 0.99999
+
+
+def test_output_of_a_class_starts_as_its_own_motif_on_the_better_strand():
+    """With a shortcut and a silent trunk, a bin scores as the best match of the motif in it."""
+    generator = np.random.default_rng(4)
+    motifs = [motif(generator, 7), motif(generator, 8)]
+    model = {
+        "preset": "motif_cnn", "channels": 8, "stem_kernels": [11], "resolution": 50,
+        "shortcut": True,
+    }  # fmt: skip
+    network = build_network(resolve_architecture(model), 2, "independent", "equivariant").eval()
+    torch.nn.init.zeros_(free_parameter(network.head, "weight"))
+    # Names are compared without case; the first class has no motif of its own.
+    set_motif_filters(network, motifs, ["other", "NAME8"])
+    codes = generator.integers(0, 4, 1010, dtype=np.uint8)
+    found = network(one_hot(torch.from_numpy(codes[None]), DNA))[0].detach().numpy()
+    assert np.ptp(found[0]) == 0
+    matrix = motifs[1].log_odds(EVEN)
+    best = []
+    for start in range(5, 1005, 50):
+        # A filter's middle lies in the bin; 8 places of 11 begin one after its start, turned two.
+        matches = [
+            strand[codes[at - before : at - before + 8], np.arange(8)].sum()
+            for at in range(start, start + 50)
+            for strand, before in ((matrix, 4), (matrix[::-1, ::-1], 3))
+        ]
+        best.append(max(matches))
+    assert np.corrcoef(found[1], best)[0, 1] > 0.99999
 
 
 def test_other_filters_stay_as_they_were():

@@ -25,6 +25,10 @@ DENSE = {
         "preset": "spliceai", "channels": 8, "kernel": 3, "dilations": [1, 1, 2, 2], "skips": 2,
         "leak": 0.1,
     },
+    "dilated_shortcut": {
+        "preset": "dilated", "channels": 8, "kernel": 3, "dilations": [1, 2], "resolution": 20,
+        "stem_kernels": [5], "stem_pools": [5], "pooling": "max", "shortcut": True,
+    },
     "motif_cnn": BINS,
     "motif_cnn_margin": BINS | {"stem_kernels": [7, 3], "pool_margin": 4},
     "motif_cnn_average": BINS | {"pooling": "average", "pool_margin": 7},
@@ -42,6 +46,7 @@ BASELINES = {
 WINDOWED = {
     "rnn": {"preset": "rnn", "channels": 8, "units": 6, **NEAR},
     "lstm": {"preset": "lstm", "channels": 8, "units": 6, "layers": 2, **NEAR},
+    "lstm_shortcut": {"preset": "lstm", "channels": 8, "units": 6, "shortcut": True, **NEAR},
     "lstm_a_base": {
         "preset": "lstm", "channels": 4, "units": 4, "stem_kernels": [3], "stem_pools": [1],
         "window": 12, "reach": 5, "resolution": 1, "pooling": "none",
@@ -68,6 +73,9 @@ def network_of(name, labels="independent", reverse_complement="augment", dtype=t
     torch.manual_seed(3)
     architecture = resolve_architecture(MODELS[name])
     network = build_network(architecture, 2, labels, reverse_complement).eval().to(dtype)
+    shortcut = getattr(getattr(network, "network", network), "shortcut", None)
+    if shortcut is not None:  # It starts at zero, where it would show nothing.
+        nn.init.normal_(shortcut.head.weight)
     randomise(network)
     return architecture, network
 
