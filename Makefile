@@ -7,11 +7,11 @@ STAMP := $(VENV)/.installed
 # Scripts are called as `python`: the one of the environment comes first.
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help setup bedtools demo report test lint benchmark clean
+.PHONY: help setup bedtools demo report test test-slurm lint benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  CORES=n  how many cores make demo may use (default 2)"
 
 setup: bedtools $(STAMP) ## Make the environment (.venv) with pinned requirements
@@ -51,7 +51,24 @@ lint: setup ## Check style of code and workflow
 	@snakemake --lint
 
 test: lint ## Run every linter and every test
-	@python -m pytest tests
+	@python -m pytest tests --ignore tests/slurm
+	@$(MAKE) --no-print-directory test-slurm
+
+# Where the SLURM plugin is installed and no controller runs, every call of Snakemake waits ten
+# seconds. So it has an environment of its own, and its tests come last.
+CLUSTER := .venv-slurm
+$(CLUSTER)/.installed: requirements.txt tests/slurm/requirements.txt
+	$(PYTHON) -m venv $(CLUSTER)
+	$(CLUSTER)/bin/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
+	$(CLUSTER)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r tests/slurm/requirements.txt
+	@touch $@
+
+test-slurm: setup ## Run the workflow through a SLURM cluster on this machine (needs root, Debian)
+	@python=python; \
+	if tests/slurm/slurm_up.sh --check > /dev/null && $(MAKE) -s $(CLUSTER)/.installed; then \
+		python=$(CLUSTER)/bin/python; \
+	fi; \
+	$$python -m pytest tests/slurm -rs
 
 PEERS := .venv-benchmarks
 $(PEERS)/.installed: requirements.txt benchmarks/requirements.txt

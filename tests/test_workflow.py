@@ -144,6 +144,16 @@ def test_second_run_does_nothing(checkout, fly):
     assert {path: path.stat().st_mtime_ns for path in (fly / "results").rglob("*")} == before
 
 
+def test_shards_may_be_deleted_once_they_are_merged(checkout, fly):
+    shards = fly / "results/splice/scan/dsan/shards"
+    aside = shards.rename(fly / "shards")
+    try:
+        again = run_fly(checkout, fly, "--dry-run")
+    finally:
+        aside.rename(shards)
+    assert again.returncode == 0 and "Nothing to be done" in again.stdout + again.stderr
+
+
 def plan_changed(checkout: Path, fly: Path, change) -> dict[str, int]:
     """Return what a dry run plans after `change` was applied to the settings of the small run."""
     config = yaml.safe_load((fly / "config/config.yaml").read_text())

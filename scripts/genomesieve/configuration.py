@@ -216,6 +216,18 @@ class Plan:
         return self.settings["packages"]
 
     @property
+    def gpus(self) -> int | None:
+        """GPUs that a job asks for whose network runs where `device` says; None: it asks for none.
+
+        A scheduler has to know before a job runs, so `auto` asks for one; where it grants none,
+        such a job computes on the CPU.
+        """
+        kind, _, numbers = self.settings["device"].partition(":")
+        if kind == "cpu":
+            return None
+        return len(numbers.split(",")) if numbers else 1
+
+    @property
     def scan_groups(self) -> list[ScanGroup]:
         """Scans grouped by the files that they write."""
         groups = []

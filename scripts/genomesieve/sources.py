@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from functools import cache
 
 PACKAGE = "genomesieve"
 
 
-def local_imports(text: str) -> set[str]:
+# Every job of a cluster reads the workflow again, and most modules serve most scripts.
+@cache
+def local_imports(text: str) -> frozenset[str]:
     """Return the modules of the library that Python code imports, wherever in the code it does.
 
     Parameters
@@ -22,7 +25,7 @@ def local_imports(text: str) -> set[str]:
 
     Returns
     -------
-    set of str
+    frozenset of str
         Names inside the package, which is flat: `regions` for `from genomesieve.regions import x`,
         `from genomesieve import regions` and `import genomesieve.regions`.
     """
@@ -35,7 +38,7 @@ def local_imports(text: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             dotted.append(node.module)
     parts = [name.split(".") for name in dotted]
-    return {names[1] for names in parts if names[0] == PACKAGE and len(names) > 1}
+    return frozenset(names[1] for names in parts if names[0] == PACKAGE and len(names) > 1)
 
 
 def source_files(script: str, read: Callable[[str], str]) -> list[str]:

@@ -35,6 +35,14 @@ def test_demo_resolves(demo, schemas):
     assert [group.keep_scores for group in plan.scan_groups] == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("device", "gpus"),
+    [("cpu", None), ("cpu:2", None), ("auto", 1), ("cuda", 1), ("cuda:3", 1), ("cuda:0,1", 2)],
+)
+def test_jobs_ask_for_gpus_by_the_device(demo, schemas, device, gpus):
+    assert resolve_plan(demo | {"device": device}, *schemas).gpus == gpus
+
+
 def test_one_seed_without_rounds_has_no_further_models(demo, schemas):
     plan = resolve_plan(demo, *schemas).screens["splice"].training
     assert plan.roads == {

@@ -17,6 +17,7 @@ rule encode_genome:
     resources:
         mem_mb=1000,
         runtime="2h",
+        disk_mb=encoded_size,
     params:
         code=digest("encode_genome.py"),
         sha256=lambda wildcards: option(
@@ -49,6 +50,7 @@ rule encode_signal:
     resources:
         mem_mb=2000,
         runtime="4h",
+        disk_mb=signal_size,
     params:
         code=digest("encode_signal.py"),
         alias=lambda wildcards, input: (

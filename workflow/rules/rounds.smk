@@ -28,8 +28,9 @@ rule harvest_negatives:
         "../../envs/torch.yaml"
     threads: 8
     resources:
-        mem_mb=4000,
+        mem_mb=engine_memory,
         runtime="12h",
+        gpu=PLAN.gpus,
     params:
         code=digest("harvest_negatives.py"),
         data=training_data,

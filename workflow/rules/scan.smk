@@ -18,6 +18,8 @@ rule note_scan_settings:
         "printf '%s\\n' {params.settings:q} > {output.settings:q} 2> {log:q}"
 
 
+# Shards stay when they are merged: another merge (new tracks, an edited module) must not cost the
+# hours of GPUs that they took. They may be deleted by hand; nothing is run again because of that.
 rule scan_genome:
     input:
         source=source("scan_genome.py"),
@@ -43,8 +45,10 @@ rule scan_genome:
         "../../envs/torch.yaml"
     threads: engine_threads
     resources:
-        mem_mb=4000,
+        mem_mb=engine_memory,
         runtime="12h",
+        gpu=PLAN.gpus,
+        disk_mb=shard_size,
     params:
         code=digest("scan_genome.py"),
         bundle=subpath(input.model, parent=True),
@@ -97,9 +101,11 @@ for group in PLAN.scan_groups:
         conda:
             "../../envs/genome.yaml"
         threads: 1
+        # A profile cannot name this rule (the screens do), so its memory grows here.
         resources:
-            mem_mb=4000,
+            mem_mb=lambda wildcards, attempt: 4000 * attempt,
             runtime="4h",
+            disk_mb=scan_size,
         params:
             code=digest("merge_scan.py"),
             bundle=subpath(input.model, parent=True),

@@ -91,12 +91,16 @@ rule train_model:
     wildcard_constraints:
         screen=alternatives(n for n, s in PLAN.screens.items() if not s.imported),
     priority: 1
+    # A profile's retries are not for training: hours of a GPU are spent again only when somebody
+    # asks for it, and then it goes on from its checkpoint.
+    retries: 0
     conda:
         "../../envs/torch.yaml"
     threads: 8
     resources:
         mem_mb=8000,
         runtime="24h",
+        gpu=PLAN.gpus,
     params:
         code=digest("train_model.py"),
         data=training_data,
@@ -244,8 +248,9 @@ rule calibrate_model:
         "../../envs/torch.yaml"
     threads: engine_threads
     resources:
-        mem_mb=4000,
+        mem_mb=engine_memory,
         runtime="4h",
+        gpu=PLAN.gpus,
     params:
         code=digest("calibrate_model.py"),
         data=training_data,
