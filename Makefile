@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # Scripts are called as `python`: the one of the environment comes first.
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help setup bedtools demo report test test-slurm lint benchmark clean
+.PHONY: help setup bedtools demo report test test-slurm test-faults fuzz audit lint benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -51,7 +51,7 @@ lint: setup ## Check style of code and workflow
 	@snakemake --lint
 
 test: lint ## Run every linter and every test
-	@python -m pytest tests --ignore tests/slurm
+	@python -m pytest tests --ignore tests/slurm --ignore tests/faults
 	@$(MAKE) --no-print-directory test-slurm
 
 # Where the SLURM plugin is installed and no controller runs, every call of Snakemake waits ten
@@ -69,6 +69,21 @@ test-slurm: setup ## Run the workflow through a SLURM cluster on this machine (n
 		python=$(CLUSTER)/bin/python; \
 	fi; \
 	$$python -m pytest tests/slurm -rs
+
+test-faults: setup ## Kill, fill and damage runs of the workflow on purpose (ten minutes)
+	@python -m pytest tests/faults -rs
+
+fuzz: setup ## Feed every parser 111,000 damaged inputs (five minutes of one core)
+	@python tests/fuzz/run.py --output tests/fuzz/recorded.json --page docs/fuzzing.md
+
+AUDITOR := .venv-audit
+$(AUDITOR)/.installed:
+	$(PYTHON) -m venv $(AUDITOR)
+	$(AUDITOR)/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	@touch $@
+
+audit: setup $(AUDITOR)/.installed ## Look for known vulnerabilities in all that is installed (asks PyPI)
+	@$(AUDITOR)/bin/pip-audit --strict --progress-spinner off --path $(VENV)/lib/python3.*/site-packages
 
 PEERS := .venv-benchmarks
 $(PEERS)/.installed: requirements.txt benchmarks/requirements.txt

@@ -31,6 +31,7 @@ include: "workflow/rules/report.smk"
 
 localrules:
     all,
+    fetch_file,
     fetch_package,
     note_scan_settings,
     unpack_file,

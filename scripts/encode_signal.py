@@ -14,11 +14,15 @@ from __future__ import annotations
 
 import argparse
 import logging
+import multiprocessing
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from genomesieve.command_line import make_parser, run_script
 from genomesieve.contig_names import read_aliases
@@ -55,9 +59,35 @@ def encode(arguments: argparse.Namespace, path: Path) -> SignalTotals:
     length = int(contigs["length"].sum())
     values = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=(length,))
     if is_bigwig(arguments.file, arguments.format):
-        totals = fill_from_bigwig(values, arguments.file, contigs, aliases)
-    else:
-        totals = fill_from_intervals(values, arguments.file, contigs, aliases)
+        return read_bigwig_apart(path, arguments.file, contigs, aliases)
+    totals = fill_from_intervals(values, arguments.file, contigs, aliases)
+    values.flush()
+    return totals
+
+
+def read_bigwig_apart(
+    path: Path, file: Path, contigs: pd.DataFrame, aliases: Mapping[str, str]
+) -> SignalTotals:
+    """Read a bigWig in a process of its own: libBigWig crashes on some damaged files.
+
+    Raises
+    ------
+    InputError
+        If the file is not what it should be, or reading it ends the process.
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
+        try:
+            return pool.submit(_fill, path, file, contigs, aliases).result()
+        except BrokenProcessPool as error:
+            raise InputError(
+                f"signal {file} ends the program that reads it; expected an undamaged bigWig"
+            ) from error
+
+
+def _fill(path: Path, *arguments: object) -> SignalTotals:
+    """Write the values of a bigWig to a file that has its size."""
+    values = np.lib.format.open_memmap(path, mode="r+")
+    totals = fill_from_bigwig(values, *arguments)
     values.flush()
     return totals
 

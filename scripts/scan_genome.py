@@ -52,6 +52,7 @@ from genomesieve.files import write_json
 from genomesieve.genome import EncodedGenome
 from genomesieve.hardware import describe_hardware
 from genomesieve.layout import ScanLayout, make_layout
+from genomesieve.model_description import require_calibrated
 from genomesieve.planning import ScanPlan
 from genomesieve.promises import operating_threshold
 from genomesieve.reduction import Reduced, reduce_scores
@@ -274,6 +275,7 @@ def calibrated_floors(bundle: Bundle, folder: Path) -> np.ndarray:
         raise InputError(
             f"model {folder} is not calibrated; expected a folder written by calibrate_model"
         )
+    require_calibrated(bundle.calibration, bundle.classes, folder)
     known = bundle.calibration["classes"]
     return np.array([known[name]["floor_code"] for name in bundle.classes], dtype=np.uint16)
 

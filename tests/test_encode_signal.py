@@ -145,3 +145,16 @@ def test_windows_of_a_signal_end_with_their_contig(tmp_path, folder):
     np.save(folder / "short.npy", np.zeros(3, np.float16))
     with pytest.raises(InputError, match=r"holds \(3,\) float16; expected \(5781,\)"):
         with_signals(genome, {"atac": folder / "short.npy"}, ["atac"])
+
+
+@pytest.mark.parametrize(
+    ("place", "message"), [(6, "ends the program that reads it"), (0, "is not a bigWig")]
+)
+def test_damaged_bigwig_is_one_line_and_leaves_nothing(tmp_path, folder, capsys, place, message):
+    path = write_bigwig(tmp_path / "x.bw", LENGTHS, [("chr1", 0, [1, 2, 3])])
+    content = bytearray(path.read_bytes())
+    content[place] = 0xFF  # at 6, the number of zoom levels, libBigWig reads beyond its memory
+    path.write_bytes(bytes(content))
+    assert run(folder, path) == 1
+    assert message in capsys.readouterr().err
+    assert {file.name for file in folder.iterdir()} == {"codes.npy", "contigs.tsv"}

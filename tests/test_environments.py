@@ -26,6 +26,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from custom_networks import CONTEXT, OUTPUTS, RECIPE, motif_weights
+from https_server import DIGEST, serving, trust, write_certificate
 from planted_genome import write_planted_genome
 
 PIP_NAMES = {"pytorch": "torch"}
@@ -153,9 +154,14 @@ def write_inputs(folder: Path) -> None:
     (folder / "split.json").write_text(json.dumps({"contigs": lists}))
 
 
-def test_a_small_run_of_every_script(repository, pythons, tmp_path):
+def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch):
     """From a package and a FASTA to the report, each script in its own environment."""
     run = Runner(repository, pythons, tmp_path)
+    write_certificate(tmp_path)
+    trust(tmp_path, monkeypatch)
+    with serving(tmp_path) as address:
+        run("fetch_file.py", "--url", f"{address}/whole", "--sha256", DIGEST,
+            "--output", "fetched.fa")  # fmt: skip
     run("fetch_package.py", "--package", "thing", "--version", "1.0",
         "--sha256", write_wheel(tmp_path), "--output", "fetched.whl")  # fmt: skip
     run("unpack_file.py", "--wheel", "fetched.whl", "--member", "toy.fa", "--output", "u.fa")

@@ -1,5 +1,6 @@
 """The report: complete, well-formed, self-contained, and honest where something is missing."""
 
+import gzip
 import json
 import re
 import subprocess
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 
 from genomesieve.report_page import PICTURES
-from render_report import main
+from render_report import main, read_calls
 from synthetic_report import write_screen
 
 SECTIONS = (
@@ -210,3 +211,12 @@ def test_help(repository):
     script = repository / "scripts" / "render_report.py"
     result = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True)
     assert result.returncode == 0 and "--figures" in result.stdout
+
+
+@pytest.mark.parametrize("contig", ["HG002#1#chr1", "NA", '"q"', "nan", "1e5"])
+def test_calls_keep_the_names_of_their_contigs(tmp_path, contig):
+    row = "\t".join([contig, "5", "6", "donor", "500", "+", "0.5", "0.1"])
+    path = tmp_path / "calls.bed.gz"
+    path.write_bytes(gzip.compress(f"# probability\n#contig\tstart\n{row}\n{row}\n".encode()))
+    calls = read_calls(path, "toy")
+    assert calls["contig"].tolist() == [contig] * 2 and calls["fdr"].tolist() == [0.1] * 2

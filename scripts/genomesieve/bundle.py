@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import safetensors
 import safetensors.torch
+import torch
 from torch import nn
 
 import genomesieve
@@ -21,12 +22,9 @@ from genomesieve.custom_network import build_custom_network, load_code, require_
 from genomesieve.custom_settings import CustomSettings
 from genomesieve.ensemble import Ensemble
 from genomesieve.errors import InputError
-from genomesieve.files import existing_file, read_json, whole_file, write_json, write_table
+from genomesieve.files import existing_file, read_table, whole_file, write_json, write_table
+from genomesieve.model_description import FORMAT, read_description
 from genomesieve.networks import build_network, with_strands
-
-FORMAT = 2
-"""Newest format that is read. Format 2 is an ensemble; single networks are written as format 1."""
-_REQUIRED = ("format", "name", "architecture", "classes", "stranded", "labels", "calibration")
 
 
 @dataclass
@@ -146,14 +144,25 @@ def load_bundle(folder: str | os.PathLike, network_code: str | None = None) -> B
         was imported with.
     """
     folder = Path(folder)
-    path = folder / "model.json"
-    content = read_json(path, "model description")
-    _check_description(content, path)
+    content = read_description(folder / "model.json")
     architecture = resolve_architecture(content["architecture"])
+    for key in ("resolution", "context", "stride"):
+        expected = getattr(architecture, key)
+        if content.get(key, expected) != expected:
+            raise InputError(
+                f"{folder / 'model.json'}: `{key}` is {content[key]}; expected {expected} by its "
+                "architecture"
+            )
     strandedness = set(content["stranded"])
     reverse_complement = content.get("reverse_complement", "augment")
-    network = _make_network(content, architecture, reverse_complement, network_code, folder)
-    _load_weights(network, existing_file(folder / "model.safetensors", "model weights"))
+    weights = existing_file(folder / "model.safetensors", "model weights")
+    arguments = (content, architecture, reverse_complement, network_code, folder)
+    if network_code is None and not isinstance(architecture.settings, CustomSettings):
+        # Sizes are compared before memory is taken for what a description merely claims.
+        with torch.device("meta"):
+            _require_shapes(_make_network(*arguments), weights)
+    network = _make_network(*arguments)
+    _load_weights(network, weights)
     history = folder / "history.tsv"
     return Bundle(
         name=content["name"],
@@ -166,7 +175,7 @@ def load_bundle(folder: str | os.PathLike, network_code: str | None = None) -> B
         training=content.get("training") or {},
         calibration=content["calibration"],
         scan_plan=content.get("scan_plan"),
-        history=pd.read_csv(history, sep="\t") if history.is_file() else pd.DataFrame(),
+        history=read_table(history, "history") if history.is_file() else pd.DataFrame(),
         code=content.get("code"),
         signals=list(content.get("signals", [])),
         laboratories=list(content.get("laboratories", [])),
@@ -213,22 +222,20 @@ def _make_network(
     return with_strands(network, reverse_complement)
 
 
-def _check_description(content: dict, path: Path) -> None:
-    """Raise InputError unless model.json is one that this version can use."""
-    if not isinstance(content, dict) or not isinstance(content.get("format"), int):
-        raise InputError(f"{path} has no whole number `format`; expected a genomesieve model.json")
-    if content["format"] > FORMAT:
-        raise InputError(
-            f"{path} has format {content['format']}; this genomesieve "
-            f"({genomesieve.__version__}) reads formats up to {FORMAT}: update genomesieve"
-        )
-    missing = [key for key in _REQUIRED if key not in content]
-    if missing:
-        raise InputError(f"{path} lacks {', '.join(missing)}; expected a genomesieve model.json")
-    if len(set(content["stranded"])) != 1 or len(content["stranded"]) != len(content["classes"]):
-        raise InputError(
-            f"{path}: `stranded` is {content['stranded']}; expected one value a class, all alike"
-        )
+def _require_shapes(network: nn.Module, path: Path) -> None:
+    """Raise InputError unless a weights file holds tensors of a network's names and shapes."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
+    except (safetensors.SafetensorError, OSError) as error:
+        raise InputError(_damage(path, error)) from error
+    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    for name in dict.fromkeys([*expected, *found]):
+        if found.get(name) != expected.get(name):
+            raise InputError(
+                f"model weights {path} are damaged or do not fit model.json beside them: "
+                f"{name[:80]} has shape {found.get(name)}; expected {expected.get(name)}"
+            )
 
 
 def _load_weights(network: nn.Module, path: Path) -> None:
@@ -237,10 +244,16 @@ def _load_weights(network: nn.Module, path: Path) -> None:
         weights = safetensors.torch.load_file(path)
         network.load_state_dict(weights)
     except (safetensors.SafetensorError, RuntimeError, OSError) as error:
-        first = " ".join(str(error).split())[:300]
-        raise InputError(
-            f"model weights {path} are damaged or do not fit model.json beside them: {first}"
-        ) from error
+        raise InputError(_damage(path, error)) from error
+    for name, value in weights.items():
+        if value.is_complex() or not torch.isfinite(value.float()).all():
+            raise InputError(f"model weights {path}: {name} has values that are no finite numbers")
+
+
+def _damage(path: Path, error: Exception) -> str:
+    """Say what is wrong with a weights file."""
+    first = " ".join(str(error).split())[:300]
+    return f"model weights {path} are damaged or do not fit model.json beside them: {first}"
 
 
 KIND = ("architecture", "classes", "stranded", "labels", "reverse_complement", "signals")

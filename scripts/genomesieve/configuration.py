@@ -10,6 +10,7 @@ import copy
 import csv
 import difflib
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -26,6 +27,13 @@ from genomesieve.sharding import default_shards
 from genomesieve.training_plan import TrainingPlan
 
 COLUMN_CLASS = "column:"
+RESERVED_SCREEN = "genomes"
+"""No screen's name: encoded genomes are kept in results/genomes."""
+RESERVED_PACKAGE = "downloads"
+"""No package's name: downloads are kept in resources/downloads."""
+_DEEPEST = 30
+_LARGEST_NUMBER = 1 << 53
+_LONGEST_SHOWN = 200
 NUMBER_ROLES = ("signal", "auxiliary")
 """Roles of tracks that are read as one number a base, not as sites or intervals."""
 
@@ -228,6 +236,11 @@ class Plan:
         return len(numbers.split(",")) if numbers else 1
 
     @property
+    def downloads(self) -> dict[str, dict]:
+        """Files that are fetched over https, by name."""
+        return self.settings["downloads"]
+
+    @property
     def scan_groups(self) -> list[ScanGroup]:
         """Scans grouped by the files that they write."""
         groups = []
@@ -262,6 +275,16 @@ def resolve_plan(
         If a key, a value, a row or a reference between them is wrong; one line names it.
     """
     settings = complete(config, config_schema, "config")
+    if RESERVED_SCREEN in settings["screens"]:
+        raise InputError(
+            f"config: screens.{RESERVED_SCREEN}: results/{RESERVED_SCREEN} holds the encoded "
+            "genomes; expected another name"
+        )
+    if RESERVED_PACKAGE in settings["packages"]:
+        raise InputError(
+            f"config: packages.{RESERVED_PACKAGE}: resources/{RESERVED_PACKAGE} holds the files of "
+            "`downloads`; expected another name"
+        )
     rows = read_sheet(settings["genomes"], genome_schema, "genome")
     genomes = {row["genome"]: _genome(row, settings["shards"]) for row in rows}
     tracks = read_sheet(settings["tracks"], track_schema, "track") if settings["tracks"] else []
@@ -281,6 +304,9 @@ def complete(document: Mapping, schema: dict, source: str) -> dict:
     InputError
         Naming the key and what was expected; a misspelt key comes with the nearest right one.
     """
+    if not isinstance(document, Mapping):
+        raise InputError(f"{source} is {_shown(document)}; expected a table of settings")
+    _check_values(document, source)
     document = copy.deepcopy(dict(document))
     errors = list(_DefaultingValidator(schema).iter_errors(document))
     if errors:
@@ -307,20 +333,38 @@ def read_sheet(path: str, schema: dict, key: str) -> list[dict]:
         Naming the sheet, the line and the column.
     """
     file = existing_file(path, "sheet")
-    with file.open(newline="", encoding="utf-8-sig") as handle:
-        reader = csv.DictReader(handle, delimiter="\t", restkey="", restval="")
-        rows = []
-        seen: dict[str, int] = {}
-        for row in reader:
-            line = f"{path}, line {reader.line_num}"
-            if "" in row:
-                expected = len(reader.fieldnames or ())
-                raise InputError(f"{line}: more cells than the header; expected {expected}")
-            row = {name: text.strip() for name, text in row.items()}
-            if any(row.values()):
-                rows.append(complete(row, schema, line))
-                _check_unique(rows[-1], key, seen, path, reader.line_num)
+    rows: list[dict] = []
+    seen: dict[str, int] = {}
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as handle:
+            reader = csv.DictReader(handle, delimiter="\t", restkey="", restval="")
+            _check_header(reader.fieldnames or [], path)
+            for row in reader:
+                line = f"{path}, line {reader.line_num}"
+                if "" in row:
+                    expected = len(reader.fieldnames)
+                    raise InputError(f"{line}: more cells than the header; expected {expected}")
+                row = {name: text.strip() for name, text in row.items()}
+                _check_cells(row, line)
+                if any(row.values()):
+                    rows.append(complete(row, schema, line))
+                    _check_unique(rows[-1], key, seen, path, reader.line_num)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"sheet {path} cannot be read as tab-separated text: {error}") from error
     return rows
+
+
+def _check_header(names: list[str], path: str) -> None:
+    """Raise InputError for a column without a name, or two of one name."""
+    if not all(names) or len(set(names)) < len(names):
+        raise InputError(f"{path}, line 1: columns {names}; expected a name each, and once")
+
+
+def _check_cells(row: dict[str, str], line: str) -> None:
+    """Raise InputError for a cell with line ends or other control characters."""
+    for name, text in row.items():
+        if not text.isprintable():
+            raise InputError(f"{line}: {name} is {text[:40]!r}; expected printable text")
 
 
 def _check_unique(row: dict, key: str, seen: dict[str, int], path: str, line: int) -> None:
@@ -334,6 +378,36 @@ def _check_unique(row: dict, key: str, seen: dict[str, int], path: str, line: in
     seen[name] = line
 
 
+def _check_values(value: object, where: str, depth: int = 0) -> None:
+    """Raise InputError for what YAML can hold and settings cannot.
+
+    Dates, keys that are no text, numbers that are infinite, none at all or beyond what every
+    program holds exactly, and documents that hold themselves.
+    """
+    if depth > _DEEPEST:
+        raise InputError(f"{where[:_LONGEST_SHOWN]}: nested too deeply; expected {_DEEPEST} levels")
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise InputError(f"{where}: key {_shown(key)} is no text; expected quotes around")
+            _check_values(item, f"{where}: {key}" if depth == 0 else f"{where}.{key}", depth + 1)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_values(item, where, depth + 1)
+    elif isinstance(value, int | float):
+        if not abs(value) < _LARGEST_NUMBER:
+            raise InputError(f"{where} is {_shown(value)}; expected a number below 2**53")
+    elif not isinstance(value, str | None):
+        kind = type(value).__name__
+        raise InputError(f"{where} is {value} ({kind}); expected text: put quotes around it")
+
+
+def _shown(value: object) -> str:
+    """Return a value as messages show it: on one line and not for pages."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
 def _fill_defaults(validator, properties, instance, schema):
     """Set missing keys to their defaults, then check as usual."""
     if validator.is_type(instance, "object"):
@@ -345,13 +419,28 @@ def _fill_defaults(validator, properties, instance, schema):
     )
 
 
-_DefaultingValidator = validators.extend(Draft202012Validator, {"properties": _fill_defaults})
+def _match_whole(validator, pattern, instance, schema):
+    """Match a pattern with the whole text; a `$` alone also matches before a last line end."""
+    if isinstance(instance, str) and re.fullmatch(pattern, instance) is None:
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+def _is_whole(checker, value: object) -> bool:
+    """Tell whether a value is a whole number; 2.0 is none, where it names files and counts jobs."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+_DefaultingValidator = validators.extend(
+    Draft202012Validator,
+    {"properties": _fill_defaults, "pattern": _match_whole},
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_whole),
+)
 
 
 def _explain(error: ValidationError) -> str:
     """Return one line on what is wrong, where, and what was expected."""
     where = ".".join(str(part) for part in error.absolute_path) or "the top level"
-    found = f"{error.instance!r}"
+    found = _shown(error.instance)
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", ()))
         wrong = next(key for key in error.instance if key not in known)
@@ -368,7 +457,7 @@ def _explain(error: ValidationError) -> str:
         return f"{where} is {found}; {_nearest(str(error.instance), options)}"
     if error.validator == "pattern":
         return f"{where} is {found}; expected text that matches {error.validator_value}"
-    return f"{where}: {' '.join(error.message.split())}"
+    return f"{where}: {' '.join(error.message.split())[: 2 * _LONGEST_SHOWN]}"
 
 
 def _nearest(wrong: str, known: Iterable[str]) -> str:

@@ -407,7 +407,12 @@ def _contig_name(header: bytes, line: int, seen: dict[str, int], path) -> str:
     words = header.split(None, 1)
     if not words or header[:1].isspace():
         raise InputError(f"FASTA {path}, line {line}: found a header without a name")
-    name = words[0].decode("utf-8", errors="backslashreplace")
+    name = words[0].decode("utf-8", errors="replace")
+    if not name.isprintable() or name.startswith("#") or "\ufffd" in name:
+        raise InputError(
+            f"FASTA {path}, line {line}: contig name {name[:40]!r} holds characters that other "
+            "files cannot hold; expected printable UTF-8, not beginning with #"
+        )
     if name in seen:
         raise InputError(
             f"FASTA {path}, line {line}: contig {name} occurs again (first on line {seen[name]}); "

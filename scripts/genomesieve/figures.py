@@ -134,7 +134,7 @@ def _draw(panel: Panel, shape: str, name: str) -> str:
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=SIZES[shape], layout="constrained")
         axes = figure.add_subplot()
-        axes.set_title(panel.title)
+        axes.set_title(as_plain(panel.title))
         panel.draw(axes)
         axes.minorticks_off()
         return inline_svg(_to_svg(figure), name, panel.title)
@@ -152,7 +152,7 @@ def _message_panel(message: str) -> Panel:
 
     def draw(axes: Axes) -> None:
         axes.set_axis_off()
-        axes.text(0.5, 0.5, message, ha="center", va="center", wrap=True)
+        axes.text(0.5, 0.5, as_plain(message), ha="center", va="center", wrap=True)
 
     return Panel("", draw)
 
@@ -178,6 +178,14 @@ def inline_svg(svg: str, name: str, label: str) -> str:
     head = re.sub(r' (width|height)="[^"]*"', "", head)
     label = label.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
     return f'{head} role="img" aria-label="{label}">{rest}'
+
+
+def as_plain(text: str) -> str:
+    """Return text, such as the name of a contig, that matplotlib draws as it stands.
+
+    Between two dollar signs it would read a formula, and stop at one that is none.
+    """
+    return text.replace("$", r"\$")
 
 
 def put_legend_below(axes: Axes, columns: int = 2) -> None:

@@ -22,6 +22,7 @@ from genomesieve.figures import (
     YELLOW,
     Panel,
     Picture,
+    as_plain,
     put_legend_below,
 )
 from genomesieve.figures_evaluation import MOST_PANELS
@@ -125,7 +126,7 @@ def draw_split(axes: Axes, genome: GenomeResults) -> None:
         for part in parts
     ]
     handles.append(Patch(facecolor="#d0d0d0", label="not used, or guard between parts"))
-    axes.set_yticks(range(len(shown)), shown)
+    axes.set_yticks(range(len(shown)), [as_plain(name) for name in shown])
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -66,7 +67,11 @@ def _umask() -> int:
 def existing_file(path: str | os.PathLike, what: str) -> Path:
     """Return `path` as a Path, or raise InputError saying which input (`what`) is missing."""
     path = Path(path)
-    if not path.is_file():
+    try:
+        known = path.is_file()
+    except OSError:  # a name that no file can have
+        known = False
+    if not known:
         raise InputError(f"{what} {path} does not exist; expected a file")
     return path
 
@@ -84,11 +89,29 @@ def write_json(path: str | os.PathLike, content: object) -> None:
 
 
 def read_json(path: str | os.PathLike, what: str) -> dict:
-    """Read a JSON object; InputError names `what` and the place of the fault."""
+    """Read a JSON object; InputError names `what` and the place of the fault.
+
+    NaN and infinities, which `write_json` never writes, are refused: no JSON has them.
+    """
     try:
-        return json.loads(existing_file(path, what).read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        text = existing_file(path, what).read_text(encoding="utf-8")
+        content = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{what} {path} is not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{what} {path} holds no table; expected a JSON object")
+    return content
+
+
+def _refuse_constant(text: str) -> float:
+    """Refuse NaN, Infinity and -Infinity."""
+    raise ValueError(f"{text} is no number")
+
+
+def _finite(text: str) -> float:
+    """Read a number with a fraction or exponent; refuse one that no float holds."""
+    value = float(text)
+    return value if math.isfinite(value) else _refuse_constant(text)
 
 
 def write_table(path: str | os.PathLike, table: pd.DataFrame) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from genomesieve.alphabet import Alphabet
+from genomesieve.compression import read_lines
 from genomesieve.errors import InputError
-from genomesieve.files import existing_file
+
+_MOST_COUNTED = 1e12
 
 
 @dataclass(frozen=True)
@@ -53,32 +54,54 @@ def read_jaspar(path: Path, alphabet: Alphabet) -> list[Motif]:
     InputError
         With the line number, if the file is not in that format.
     """
-    opener = gzip.open if existing_file(path, "motif file").suffix == ".gz" else open
     motifs: list[Motif] = []
-    header, rows = None, {}
-    with opener(path, "rt") as handle:
-        for number, line in enumerate(handle, start=1):
-            if line.startswith(">"):
-                header, rows = line[1:].split(), {}
-            elif line.strip():
-                letter, values = _read_row(path, number, line, alphabet)
-                rows[letter] = values
-                if len(rows) == alphabet.size:
-                    motifs.append(_finish(path, number, header, rows, alphabet))
+    header, rows, number = None, {}, 0
+    for number, line in read_lines(path, "motif file"):
+        if line.startswith(">"):
+            _check_complete(path, number, header, rows, alphabet)
+            header, rows = line[1:].split(), {}
+        elif line.strip():
+            letter, values = _read_row(path, number, line, alphabet)
+            if letter in rows:
+                raise InputError(
+                    f"{path} line {number}: a second row of {letter}; expected one a motif"
+                )
+            rows[letter] = values
+            if len(rows) == alphabet.size:
+                motifs.append(_finish(path, number, header, rows, alphabet))
+    _check_complete(path, number, header, rows, alphabet)
     if not motifs:
         raise InputError(f"motif file {path} holds no motif; expected JASPAR format")
     return motifs
 
 
+def _check_complete(path: Path, number: int, header, rows, alphabet: Alphabet) -> None:
+    """Refuse a motif that ends before all its letters had a row."""
+    if (header is not None or rows) and len(rows) < alphabet.size:
+        raise InputError(
+            f"{path} line {number}: the motif before ends after {len(rows)} rows; expected one for "
+            f"each of {alphabet.letters}"
+        )
+
+
 def _read_row(path: Path, number: int, line: str, alphabet: Alphabet) -> tuple[str, list[float]]:
     """Read the counts of one letter."""
-    match = re.match(r"^\s*([A-Za-z])\s*\[?([\d.\seE+-]+)\]?\s*$", line)
+    match = re.match(r"^\s*([A-Za-z])\s*\[?([\d.\seE+-]+)\]?\s*$", line, re.ASCII)
     if match is None or match[1].upper() not in alphabet.letters:
         raise InputError(
             f"{path} line {number}: {line.strip()[:40]!r}; expected a letter and its counts, "
             "such as A [ 1 2 3 ]"
         )
-    return match[1].upper(), [float(value) for value in match[2].split()]
+    try:
+        values = [float(value) for value in match[2].split()]
+    except ValueError:
+        values = [-1.0]
+    if not values or not all(0 <= value <= _MOST_COUNTED for value in values):
+        raise InputError(
+            f"{path} line {number}: {line.strip()[:40]!r}; expected counts from 0 to "
+            f"{_MOST_COUNTED:g}"
+        )
+    return match[1].upper(), values
 
 
 def _finish(path: Path, number: int, header, rows, alphabet: Alphabet) -> Motif:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from genomesieve.compression import read_lines
 from genomesieve.errors import InputError
+from genomesieve.whole_numbers import whole_number
 
 FORMATS = ("bed", "narrowPeak", "broadPeak")
 ANCHORS = ("start", "end", "summit", "middle")
@@ -60,7 +61,7 @@ def _read_row(where: str, cells: list[str], lengths, names) -> tuple:
     if len(cells) < 3:
         raise InputError(f"{where}: {len(cells)} columns; expected 3 or more, separated by tabs")
     try:
-        start, end = int(cells[1]), int(cells[2])
+        start, end = whole_number(cells[1]), whole_number(cells[2])
     except ValueError:
         raise InputError(
             f"{where}: start {cells[1]!r}, end {cells[2]!r}; expected whole numbers"
@@ -91,11 +92,15 @@ def _read_summit(where: str, cells: list[str], length: int) -> int:
             f"{where}: {len(cells)} columns; expected the {_SUMMIT_COLUMN + 1} of narrowPeak"
         )
     text = cells[_SUMMIT_COLUMN]
-    if not text.removeprefix("-").isdigit() or not -1 <= int(text) < length:
+    try:
+        summit = whole_number(text)
+    except ValueError:
+        summit = length
+    if not -1 <= summit < length:
         raise InputError(
             f"{where}: summit {text!r}; expected -1 (none) or an offset from 0 to {length - 1}"
         )
-    return int(text)
+    return summit
 
 
 def anchor_positions(intervals: pd.DataFrame, anchor: str, narrow_peak: bool) -> np.ndarray:

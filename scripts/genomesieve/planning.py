@@ -16,9 +16,9 @@ from genomesieve.alphabet import DNA
 from genomesieve.architecture import Architecture
 from genomesieve.bundle import Bundle
 from genomesieve.errors import InputError
+from genomesieve.model_description import PRECISIONS
 from genomesieve.pooling import SlidingMaximum
 
-PRECISIONS = ("float32", "bfloat16")
 _CACHED_BYTES = 6_000_000
 """Largest activation that a CPU still finds in its caches; larger chunks were slower."""
 _MOST_CPU_BASES = 200_000

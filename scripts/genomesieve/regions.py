@@ -9,6 +9,7 @@ import pandas as pd
 
 from genomesieve.errors import InputError
 from genomesieve.genome import contig_index
+from genomesieve.whole_numbers import whole_number
 
 _REGION = re.compile(r"^(?P<contig>.+):(?P<start>[0-9,_]+)-(?P<end>[0-9,_]+)$")
 
@@ -72,7 +73,10 @@ def _read_region(text, names, lengths, contigs, genome, source) -> tuple[str, in
         raise InputError(f"{source}: {text!r} is not a region; expected contig:start-end")
     contig = match["contig"]
     contig_index(contigs, contig, genome)
-    start, end = (int(match[key].replace(",", "").replace("_", "")) for key in ("start", "end"))
+    try:
+        start, end = (whole_number(re.sub("[,_]", "", match[key])) for key in ("start", "end"))
+    except ValueError:
+        raise InputError(f"{source}: {text!r} is not a region; expected whole numbers") from None
     if not 0 <= start < end <= lengths[contig]:
         raise InputError(
             f"{source}: region {text} of genome {genome} is empty or reaches beyond {contig}; "

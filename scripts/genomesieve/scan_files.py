@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from genomesieve.errors import InputError
-from genomesieve.files import existing_file, read_json, read_table, whole_file
+from genomesieve.files import existing_file, read_table, whole_file
 from genomesieve.layout import ScanLayout
+from genomesieve.model_description import read_description, require_calibrated
 from genomesieve.scores import CODES
 
 BLOCK_COLUMNS = ("block", "strand", "class_index", "code", "count")
@@ -104,17 +105,11 @@ def read_calibrated_model(folder: str | os.PathLike) -> dict:
         If it is missing, damaged or not calibrated for all of its classes.
     """
     path = Path(folder) / "model.json"
-    model = read_json(path, "model")
+    model = read_description(path)
     missing = [key for key in MODEL_KEYS if key not in model]
     if missing:
         raise InputError(f"model {path} lacks {', '.join(missing)}; expected a calibrated bundle")
-    known = (model["calibration"] or {}).get("classes", {})
-    lacking = [name for name in model["classes"] if name not in known]
-    if lacking:
-        raise InputError(
-            f"model {path} is not calibrated for {', '.join(lacking)}; "
-            "expected a folder written by calibrate_model"
-        )
+    require_calibrated(model["calibration"], model["classes"], path)
     return model
 
 

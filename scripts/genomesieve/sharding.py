@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 BASES_A_SHARD = 200_000_000
+MOST_SHARDS = 100_000
 _BASES_A_BYTE = {".gz": 4, ".bgz": 4}
 """Compressed sequence takes a little over two bits a base."""
 
@@ -23,9 +24,17 @@ def default_shards(fasta: str) -> int:
         Path of the file.
     """
     path = Path(fasta)
-    if path.parts[:1] == ("resources",) or not path.is_file():
+    if path.parts[:1] == ("resources",) or not _is_file(path):
         return 1
-    return max(1, -(-_bases(path) // BASES_A_SHARD))
+    return min(max(1, -(-_bases(path) // BASES_A_SHARD)), MOST_SHARDS)
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether there is a file; no file has a name that is too long."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _bases(path: Path) -> int:
@@ -34,5 +43,5 @@ def _bases(path: Path) -> int:
     try:
         with index.open(newline="") as rows:
             return sum(int(row[1]) for row in csv.reader(rows, delimiter="\t"))
-    except (OSError, ValueError, IndexError):
+    except (OSError, ValueError, IndexError, csv.Error):
         return path.stat().st_size * _BASES_A_BYTE.get(path.suffix, 1)

@@ -97,18 +97,28 @@ def fill_from_bigwig(
         holds an infinite value.
     """
     totals = SignalTotals()
-    with _open_bigwig(path) as track:
-        names = _names_in_bigwig(track.chroms(), path, contigs, aliases)
-        rows = zip(contigs["contig"], contigs["length"].astype(int), contigs["offset"].astype(int))
-        for contig, length, offset in rows:
-            for start, end in _blocks(length):
-                found = np.full(end - start, np.nan, dtype=np.float32)
-                if contig in names:
-                    found = track.values(names[contig], start, end, numpy=True)
-                block = _as_float16(found, f"{path}: {contig}", start, totals)
-                values[offset + start : offset + end] = block
+    try:
+        with _open_bigwig(path) as track:
+            names = _names_in_bigwig(track.chroms(), path, contigs, aliases)
+            for start, block in _read_blocks(track, names, path, contigs, totals):
+                values[start : start + len(block)] = block
                 totals.add(block)
+    except (RuntimeError, UnicodeDecodeError) as error:
+        raise InputError(f"signal {path} is damaged: {error} Expected a whole bigWig") from error
     return totals
+
+
+def _read_blocks(
+    track, names: Mapping[str, str], path: Path, contigs: pd.DataFrame, totals: SignalTotals
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the values of all contigs in blocks, each with the place of its first base."""
+    rows = zip(contigs["contig"], contigs["length"].astype(int), contigs["offset"].astype(int))
+    for contig, length, offset in rows:
+        for start, end in _blocks(length):
+            found = np.full(end - start, np.nan, dtype=np.float32)
+            if contig in names:
+                found = track.values(names[contig], start, end, numpy=True)
+            yield offset + start, _as_float16(found, f"{path}: {contig}", start, totals)
 
 
 def _open_bigwig(path: Path):

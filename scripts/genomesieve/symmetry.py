@@ -93,7 +93,8 @@ def mirrored_inputs(letters: Alphabet, channels: int) -> Tensor:
 
     Letters stand for their complements; signals after them stand for themselves.
     """
-    complements = torch.from_numpy(letters.complement_codes[: letters.size].astype("int64"))
+    # A list, not an array: it goes to the device that networks are being built on.
+    complements = torch.tensor(letters.complement_codes[: letters.size].tolist())
     return torch.cat([complements, torch.arange(letters.size, channels)])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import tempfile
 from pathlib import Path
@@ -47,6 +48,8 @@ def write_calls(path: str | os.PathLike, calls: pd.DataFrame, genome: str, longe
                 index=False,
                 header=False,
                 float_format="%.6g",
+                # BED knows no quotes: a contig named "x" stays as it is.
+                quoting=csv.QUOTE_NONE,
             )
         pysam.tabix_compress(str(plain), str(packed), force=True)
         _index(packed, f"{path}.csi", csi=True)

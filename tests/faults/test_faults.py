@@ -264,7 +264,7 @@ def disk(tmp_path) -> Iterator[Callable[..., Path]]:
 
 def test_a_full_disk_leaves_nothing_half_written(repository, unhurt, run, disk):
     size = sum(path.stat().st_size for path in run.rglob("*") if path.is_file())
-    place = disk(f"size={size // 1024 + 3000}k")
+    place = disk(f"size={size // 1024 + 40_000}k")
     shutil.copytree(run, place / "run", symlinks=True)
     lost = ("results/genomes/toy/codes.npy", f"{SHARDS}/1-of-2", f"{SCAN}/calls.bed.gz")
     remove(place / "run", *lost)

@@ -83,3 +83,31 @@ def test_sequence_at_the_end_of_gff3_is_not_read(tmp_path):
     path = write(tmp_path, [("exon", 1, 5, "+", "Parent=m")], "a.gff3")
     path.write_text(path.read_text() + "##FASTA\n>c\nACGT\n")
     assert len(read_annotation(path, gff3=True).features) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["1_1", " 11", "+11", "\uff11\uff11", "9" * 19, "1.0", ""], ids=ascii
+)
+def test_coordinates_that_other_tools_read_otherwise_are_refused(tmp_path, text):
+    path = tmp_path / "genes.gtf"
+    path.write_text(f'chr1\tx\texon\t{text}\t{text}\t.\t+\t.\ttranscript_id "t";\n')
+    with pytest.raises(InputError, match="line 1: start"):
+        read_annotation(path, gff3=False)
+
+
+@pytest.mark.parametrize("parents", [",", "t1,", ",t1", "t1,,t2"])
+def test_empty_name_among_parents_is_refused(tmp_path, parents):
+    path = tmp_path / "genes.gff3"
+    path.write_text(f"chr1\tx\texon\t1\t9\t.\t+\t.\tParent={parents}\n")
+    with pytest.raises(InputError, match="line 1: Parent=.* holds an empty name"):
+        read_annotation(path, gff3=True)
+
+
+def test_annotation_of_trans_spliced_transcripts_alone_is_refused(tmp_path):
+    path = tmp_path / "genes.gff3"
+    path.write_text(
+        "chr1\tx\tmRNA\t1\t9\t.\t+\t.\tID=t1;exception=trans-splicing\n"
+        "chr1\tx\texon\t1\t9\t.\t+\t.\tParent=t1\n"
+    )
+    with pytest.raises(InputError, match="holds no exon and no CDS that can be used"):
+        read_annotation(path, gff3=True)

@@ -1,4 +1,6 @@
 import copy
+import datetime
+import re
 
 import pytest
 import yaml
@@ -345,3 +347,59 @@ def undescribed(schema, place):
 def test_every_key_is_described(schemas):
     for name, schema in zip(("config", "genomes", "tracks"), schemas):
         assert undescribed(schema, name) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"genome\tfasta\n\xb5\tx.fa\n", "cannot be read as tab-separated text"),
+        (b"\xff\xfeg\x00", "cannot be read as tab-separated text"),
+        (b"genome\tfasta\n" + b"x" * 200_000, "field larger than field limit"),
+        (b"genome\tfasta\tgenome\na\tb\tc\n", "line 1: columns"),
+        (b"genome\t\ta\nx\ty\tz\n", "line 1: columns"),
+        (b'genome\tfasta\ntoy\t"a\nb.fa"\n', "expected printable text"),
+        (b"genome\tfasta\ntoy\ta\x1b[31m.fa\n", "expected printable text"),
+        (b"genome\tfasta\tshards\ntoy\ta.fa\t0\n", "shards is '0'"),
+        (b"genome\tfasta\tshards\ntoy\ta.fa\t" + b"9" * 5000 + b"\n", "shards is '999"),
+        (b"genome\tfasta\n-rf\ta.fa\n", "genome is '-rf'"),
+    ],
+)
+def test_damaged_sheets_are_named(demo, schemas, tmp_path, content, message):
+    sheet = tmp_path / "genomes.tsv"
+    sheet.write_bytes(content)
+    with pytest.raises(InputError, match=re.escape(message)) as caught:
+        resolve_plan(demo | {"genomes": str(sheet)}, *schemas)
+    assert str(sheet) in str(caught.value) and len(str(caught.value)) < 1000
+
+
+NESTED: list = []
+NESTED.append(NESTED)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("shards", 2.0, "shards is 2.0 (float); expected integer or string"),
+        ("shards", 10**9, "shards: 1000000000 is greater than the maximum"),
+        ("screens.splice.seeds", [0.0], "expected integer"),
+        ("screens.splice.seeds", [2**40], "is greater than the maximum"),
+        ("screens.splice.scan", {"memory_gb": float("nan")}, "memory_gb is nan; expected a number"),
+        ("screens.splice.training", {"learning_rate": float("inf")}, "is inf; expected a number"),
+        ("screens.splice.training", {"steps": 10**30}, "expected a number below 2**53"),
+        ("screens.splice.title", datetime.date(2020, 1, 1), "put quotes around it"),
+        ("screens.splice.notes", NESTED, "nested too deeply"),
+        ("screens.splice.model", {"preset": "dilated", 1: 2}, "key 1 is no text"),
+        ("screens.splice.model", {"preset": "dilated", "channels": 1 << 40}, "is too large"),
+        ("screens.splice.model", {"preset": "gru", "layers": 10**7}, "is too large"),
+        ("5", 3, "unknown key '5' in the top level"),
+    ],
+)
+def test_values_that_no_setting_can_have_are_named(demo, schemas, path, value, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        resolve_plan(change(demo, path, value), *schemas)
+
+
+@pytest.mark.parametrize("config", [None, [], "x", 3])
+def test_configuration_that_is_no_table_is_named(schemas, config):
+    with pytest.raises(InputError, match="expected a table of settings"):
+        resolve_plan(config, *schemas)

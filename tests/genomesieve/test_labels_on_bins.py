@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from bedtools_oracle import (
+    LENGTHS,
+    any_intervals,
+    bedtools,
+    bedtools_profile,
+    write_bed,
+    write_random_genome,
+)
 from genomesieve.errors import InputError
 from genomesieve.labels_on_bins import (
     drop_sites,
@@ -204,3 +214,31 @@ def test_overlapped_ranges_join_and_clip():
     expected = [(0, place) for place in [*range(390, 400), 403, 404]] + [(1, 5), (1, 6)]
     assert sorted(zip(rows.tolist(), starts.tolist())) == sorted(expected)
     assert (np.diff(bins) > 0).all()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return write_random_genome(tmp_path_factory.mktemp("labels"))
+
+
+@bedtools_profile
+@given(table=any_intervals(), resolution=st.sampled_from([1, 3, 7, 50]))
+def test_bins_that_intervals_overlap_are_those_of_bedtools(place, table, resolution):
+    lengths = pd.Series(LENGTHS)
+    contigs = pd.DataFrame({"contig": lengths.index, "length": lengths.to_numpy()})
+    whole = contigs.assign(start=0, part="test").rename(columns={"length": "end"})
+    whole = whole.assign(end=whole["end"] // resolution * resolution)
+    contigs = contigs.assign(offset=lengths.cumsum().to_numpy() - lengths.to_numpy())
+    layout = make_layout(whole, contigs, ("test",), resolution, 0, "toy")
+    rows = table["contig"].map({name: row for row, name in enumerate(contigs["contig"])})
+    ranges = overlapped_ranges(
+        layout, rows.to_numpy(), table["start"].to_numpy(), table["end"].to_numpy()
+    )
+    contig, start = layout.positions_of(expand_ranges(ranges))
+    found = {(contigs["contig"][row], place) for row, place in zip(contig, start)}
+    write_bed(table, place / "t.bed")
+    write_bed(whole[["contig", "start", "end"]], place / "whole.bed")
+    windows = f"bedtools makewindows -b whole.bed -w {resolution}"
+    expected = bedtools(f"{windows} | bedtools intersect -u -a - -b t.bed", place)
+    assert found == {(name, int(first)) for name, first, _ in expected}
+    assert (ranges[1:, 0] > ranges[:-1, 1]).all() and (ranges[:, 0] < ranges[:, 1]).all()

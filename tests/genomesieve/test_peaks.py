@@ -52,3 +52,15 @@ def test_anchors(tmp_path):
         anchor_positions(peaks, "summit", False)
     with pytest.raises(InputError, match="'centre' is unknown"):
         anchor_positions(peaks, "centre", False)
+
+
+NO_NUMBERS = ["1_0", " 5", "+5", "\uff11\uff12", "\u00b2", "1e2", "9" * 19, "9" * 5000, "", "-"]
+
+
+@pytest.mark.parametrize("text", NO_NUMBERS, ids=lambda text: ascii(text)[:12])
+@pytest.mark.parametrize("column", [1, 2, 9])
+def test_numbers_that_other_tools_read_otherwise_are_refused(tmp_path, text, column):
+    cells = ["tracks_1", "3", "90", "n", "0", ".", "1", "1", "1", "4"]
+    cells[column] = text
+    with pytest.raises(InputError, match="line 1: (start|summit)"):
+        read(tmp_path, "\t".join(cells), narrow_peak=True)

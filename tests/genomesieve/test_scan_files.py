@@ -18,7 +18,6 @@ from genomesieve.scan_files import (
     read_histograms,
     read_layout,
     read_scores,
-    strands_of,
     write_histograms,
 )
 from genomesieve.scores import CODES
@@ -70,17 +69,21 @@ def test_scores_of_another_shape_or_missing_are_refused(tmp_path):
 
 def test_only_calibrated_models_are_read(tmp_path):
     path = tmp_path / "model.json"
-    model = {"name": "m", "classes": ["x", "y"], "stranded": [True, True], "resolution": 1}
+    model = {"format": 1, "name": "m", "classes": ["x", "y"], "stranded": [True, True]}
+    model |= {"architecture": {"preset": "pwm"}, "labels": "exclusive", "resolution": 1}
     path.write_text(json.dumps(model))
-    with pytest.raises(InputError, match="lacks context, calibration"):
+    with pytest.raises(InputError, match="lacks calibration"):
         read_calibrated_model(tmp_path)
-    model |= {"context": 5, "calibration": None}
+    model |= {"calibration": None}
     path.write_text(json.dumps(model))
+    with pytest.raises(InputError, match="lacks context"):
+        read_calibrated_model(tmp_path)
+    path.write_text(json.dumps(model | {"context": 5}))
     with pytest.raises(InputError, match="not calibrated for x, y"):
         read_calibrated_model(tmp_path)
-    model |= {"calibration": {"classes": {"x": {}, "y": {}}}}
-    path.write_text(json.dumps(model))
-    assert strands_of(read_calibrated_model(tmp_path)) == 2
+    path.write_text(json.dumps(model | {"context": 5, "calibration": {"classes": {"x": {}}}}))
+    with pytest.raises(InputError, match=r"calibration.classes.x lacks `slope`"):
+        read_calibrated_model(tmp_path)
 
 
 def test_a_part_is_a_layout_of_its_own(tmp_path):

@@ -1,6 +1,6 @@
 import pytest
 
-from genomesieve.sharding import default_shards
+from genomesieve.sharding import MOST_SHARDS, default_shards
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,22 @@ def test_files_that_come_later_do_not_change_the_plan(tmp_path, monkeypatch):
     with path.open("wb") as handle:
         handle.truncate(900_000_000)
     assert default_shards("resources/genome.fa") == 1
+
+
+@pytest.mark.parametrize(
+    ("index", "shards"),
+    [
+        (b"c\t" + b"9" * 40, MOST_SHARDS),
+        (b"c\t-900000000000\n", 1),
+        (b"\xff\t1\n", 1),
+        (b"x" * 200_000, 1),
+    ],
+)
+def test_a_damaged_index_plans_no_endless_scan(tmp_path, index, shards):
+    (tmp_path / "g.fa").write_bytes(b"x")
+    (tmp_path / "g.fa.fai").write_bytes(index)
+    assert default_shards(str(tmp_path / "g.fa")) == shards
+
+
+def test_a_name_that_no_file_can_have_is_one_shard():
+    assert default_shards("x" * 5000) == 1

@@ -51,8 +51,8 @@ rule evaluate_scan:
     message:
         "Evaluating the scans of {wildcards.genome} in screen {wildcards.screen}"
     shell:
-        "python {input.source[0]:q} --genome {wildcards.genome}"
-        " --genome-folder results/genomes/{wildcards.genome} --sites {input.sites:q}"
+        "python {input.source[0]:q} --genome {wildcards.genome:q}"
+        " --genome-folder results/genomes/{wildcards.genome:q} --sites {input.sites:q}"
         " --intervals {input.intervals:q} --leakage {input.leakage:q} {params.scans}"
         " {params.models} {params.pairs} --settings {params.settings:q} {params.batch}"
         " --output-dir {params.folder:q}"

@@ -26,7 +26,7 @@ rule encode_genome:
     message:
         "Encoding genome {wildcards.genome}"
     shell:
-        "python {input.source[0]:q} --genome {wildcards.genome} --fasta {input.fasta:q}"
+        "python {input.source[0]:q} --genome {wildcards.genome:q} --fasta {input.fasta:q}"
         " {params.sha256}"
         " --codes {output.codes:q} --contigs {output.contigs:q}"
         " --softmask {output.softmask:q} --summary {output.summary:q} > {log:q} 2>&1"
@@ -60,7 +60,7 @@ rule encode_signal:
     message:
         "Encoding signal {wildcards.track} of {wildcards.genome}"
     shell:
-        "python {input.source[0]:q} --genome {wildcards.genome}"
-        " --genome-folder results/genomes/{wildcards.genome} --track {wildcards.track}"
-        " --file {input.file:q} --format {params.format} {params.alias}"
+        "python {input.source[0]:q} --genome {wildcards.genome:q}"
+        " --genome-folder results/genomes/{wildcards.genome:q} --track {wildcards.track:q}"
+        " --file {input.file:q} --format {params.format:q} {params.alias}"
         " --values {output.values:q} --summary {output.summary:q} > {log:q} 2>&1"

@@ -21,8 +21,35 @@ rule fetch_package:
     message:
         "Fetching {wildcards.package} {wildcards.version}"
     shell:
-        "python {input.source[0]:q} --package {wildcards.package} --version {wildcards.version}"
-        " --sha256 {params.sha256} --output {output.wheel:q} > {log:q} 2>&1"
+        "python {input.source[0]:q} --package {wildcards.package:q} --version {wildcards.version:q}"
+        " --sha256 {params.sha256:q} --output {output.wheel:q} > {log:q} 2>&1"
+
+
+rule fetch_file:
+    input:
+        source=source("fetch_file.py"),
+    output:
+        file="resources/downloads/{file}",
+    log:
+        "logs/fetch_file/{file}.log",
+    wildcard_constraints:
+        file=alternatives(PLAN.downloads),
+    retries: 2
+    conda:
+        "../../envs/genome.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime="8h",
+    params:
+        code=digest("fetch_file.py"),
+        url=lambda wildcards: PLAN.downloads[wildcards.file]["url"],
+        sha256=lambda wildcards: PLAN.downloads[wildcards.file]["sha256"],
+    message:
+        "Fetching {wildcards.file}"
+    shell:
+        "python {input.source[0]:q} --url {params.url:q} --sha256 {params.sha256:q}"
+        " --output {output.file:q} > {log:q} 2>&1"
 
 
 rule unpack_file:

@@ -57,8 +57,8 @@ rule render_report:
     message:
         "Writing the report of screen {wildcards.screen}"
     shell:
-        "python {input.source[0]:q} --screen {wildcards.screen} --settings {params.settings:q}"
-        " {params.data} --model results/{wildcards.screen}/model"
+        "python {input.source[0]:q} --screen {wildcards.screen:q} --settings {params.settings:q}"
+        " {params.data} --model results/{wildcards.screen:q}/model"
         " {params.windows} --output {output.report:q}"
         " --figures {output.figures:q} > {log:q} 2>&1"
 
@@ -95,7 +95,7 @@ rule record_provenance:
     message:
         "Recording what the results of screen {wildcards.screen} were made from"
     shell:
-        "python {input.source[0]:q} --screen {wildcards.screen} --settings {params.settings:q}"
+        "python {input.source[0]:q} --screen {wildcards.screen:q} --settings {params.settings:q}"
         " --code {params.scripts:q} --workflow {params.versions:q} {params.data}"
-        " --model results/{wildcards.screen}/model {params.times}"
+        " --model results/{wildcards.screen:q}/model {params.times}"
         " --output {output.provenance:q} > {log:q} 2>&1"

@@ -47,8 +47,8 @@ rule harvest_negatives:
     shell:
         "python {input.source[0]:q} --model {params.folder:q} {params.data}"
         " {params.batches} --classes {params.classes:q} --settings {params.settings:q}"
-        " --ignore-margin {params.ignore_margin} --memory-gb {params.memory_gb}"
-        " --device {params.device} --threads {threads}"
+        " --ignore-margin {params.ignore_margin:q} --memory-gb {params.memory_gb:q}"
+        " --device {params.device:q} --threads {threads}"
         " --output {output.negatives:q} --summary {output.summary:q} > {log:q} 2>&1"
 
 

@@ -62,9 +62,10 @@ rule scan_genome:
         " ({wildcards.shard} of {wildcards.shards})"
     shell:
         "python {input.source[0]:q} --model {params.bundle:q} {params.network}"
-        " --genome-folder results/genomes/{wildcards.genome} --split {input.split:q}"
-        " --parts {params.parts} {params.signals} --shard {wildcards.shard} --shards {wildcards.shards}"
-        " --device {params.device} --threads {threads} {params.keep_scores}"
+        " --genome-folder results/genomes/{wildcards.genome:q} --split {input.split:q}"
+        " --parts {params.parts:q} {params.signals}"
+        " --shard {wildcards.shard:q} --shards {wildcards.shards:q}"
+        " --device {params.device:q} --threads {threads} {params.keep_scores}"
         " --output-dir {output.shard:q} > {log:q} 2>&1"
 
 
@@ -117,6 +118,6 @@ for group in PLAN.scan_groups:
             "Merging the scan of {wildcards.genome} by {wildcards.road}"
         shell:
             "python {input.source[0]:q} --model {params.bundle:q}"
-            " --genome-folder results/genomes/{wildcards.genome} --split {input.split:q}"
-            " --parts {params.parts} {params.shards} {params.bigwigs}"
+            " --genome-folder results/genomes/{wildcards.genome:q} --split {input.split:q}"
+            " --parts {params.parts:q} {params.shards} {params.bigwigs}"
             " --output-dir {params.folder:q} > {log:q} 2>&1"

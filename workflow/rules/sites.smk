@@ -32,12 +32,12 @@ rule extract_sites:
     message:
         "Extracting the sites of {wildcards.genome} for screen {wildcards.screen}"
     shell:
-        "python {input.source[0]:q} --genome {wildcards.genome}"
-        " --genome-folder results/genomes/{wildcards.genome} {params.files}"
+        "python {input.source[0]:q} --genome {wildcards.genome:q}"
+        " --genome-folder results/genomes/{wildcards.genome:q} {params.files}"
         " --tracks {params.tracks:q} --classes {params.classes:q}"
-        " --regions {params.regions:q} --resolution {params.resolution}"
-        " --labels {params.labels} --min-intron {params.min_intron}"
-        " --ignore-margin {params.ignore_margin} --check-consensus {params.check_consensus}"
+        " --regions {params.regions:q} --resolution {params.resolution:q}"
+        " --labels {params.labels:q} --min-intron {params.min_intron:q}"
+        " --ignore-margin {params.ignore_margin:q} --check-consensus {params.check_consensus:q}"
         " --sites {output.sites:q}"
         " --intervals {output.intervals:q} --summary {output.summary:q} > {log:q} 2>&1"
 
@@ -67,9 +67,9 @@ rule split_genome:
     message:
         "Splitting {wildcards.genome} for screen {wildcards.screen}"
     shell:
-        "python {input.source[0]:q} --genome {wildcards.genome}"
-        " --genome-folder results/genomes/{wildcards.genome} --regions {params.regions:q}"
-        " {params.rule} --guard {params.guard} --resolution {params.resolution}"
+        "python {input.source[0]:q} --genome {wildcards.genome:q}"
+        " --genome-folder results/genomes/{wildcards.genome:q} --regions {params.regions:q}"
+        " {params.rule} --guard {params.guard:q} --resolution {params.resolution:q}"
         " --output {output.split:q} --summary {output.summary:q}"
         " > {log:q} 2>&1"
 
@@ -103,7 +103,7 @@ rule audit_leakage:
     message:
         "Looking for sites of {wildcards.genome} that screen {wildcards.screen} was trained on"
     shell:
-        "python {input.source[0]:q} {params.train} --genome {wildcards.genome}"
-        " --genome-folder results/genomes/{wildcards.genome} --split {input.split:q}"
+        "python {input.source[0]:q} {params.train} --genome {wildcards.genome:q}"
+        " --genome-folder results/genomes/{wildcards.genome:q} --split {input.split:q}"
         " --sites {input.sites:q} --output {output.leakage:q} --summary {output.summary:q}"
         " > {log:q} 2>&1"

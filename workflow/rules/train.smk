@@ -32,8 +32,9 @@ rule sample_windows:
         "Sampling training windows for screen {wildcards.screen} {wildcards.draw}"
     shell:
         "python {input.source[0]:q} {params.data} --settings {params.settings:q}"
-        " --resolution {params.resolution} --ignore-margin {params.ignore_margin}"
-        " --seed {params.seed} {params.hard} --output {output.windows:q} --summary {output.summary:q}"
+        " --resolution {params.resolution:q} --ignore-margin {params.ignore_margin:q}"
+        " --seed {params.seed:q} {params.hard}"
+        " --output {output.windows:q} --summary {output.summary:q}"
         " > {log:q} 2>&1"
 
 
@@ -59,8 +60,8 @@ rule augment_windows:
     message:
         "Adding reverse complements for screen {wildcards.screen} {wildcards.draw}"
     shell:
-        "python {input.source[0]:q} --windows {input.windows:q} --stranded {params.stranded}"
-        " --reverse-complement {params.reverse_complement} --output {output.windows:q}"
+        "python {input.source[0]:q} --windows {input.windows:q} --stranded {params.stranded:q}"
+        " --reverse-complement {params.reverse_complement:q} --output {output.windows:q}"
         " --summary {output.summary:q} > {log:q} 2>&1"
 
 
@@ -127,10 +128,10 @@ rule train_model:
         " {params.batches} {params.channels}"
         " --model {params.model:q} --training {params.training:q} {params.motifs}"
         " --auxiliary {params.auxiliary:q} {params.tracks}"
-        " --classes {params.classes:q} --labels {params.labels}"
-        " --reverse-complement {params.reverse_complement}"
-        " --ignore-margin {params.ignore_margin} --seed {wildcards.seed}"
-        " {params.start} --device {params.device} --checkpoint {params.checkpoint:q}"
+        " --classes {params.classes:q} --labels {params.labels:q}"
+        " --reverse-complement {params.reverse_complement:q}"
+        " --ignore-margin {params.ignore_margin:q} --seed {wildcards.seed:q}"
+        " {params.start} --device {params.device:q} --checkpoint {params.checkpoint:q}"
         " --threads {threads} --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
@@ -166,8 +167,8 @@ rule import_model:
         "Importing the network of screen {wildcards.screen}"
     shell:
         "python {input.source[0]:q} {params.network} --weights {input.weights:q}"
-        " --model {params.model:q} --classes {params.classes:q} --labels {params.labels}"
-        " --reverse-complement {params.reverse_complement} --threads {threads}"
+        " --model {params.model:q} --classes {params.classes:q} --labels {params.labels:q}"
+        " --reverse-complement {params.reverse_complement:q} --threads {threads}"
         " --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
@@ -212,10 +213,10 @@ rule fit_baseline:
     message:
         "Fitting baseline {wildcards.baseline} of screen {wildcards.screen}"
     shell:
-        "python {input.source[0]:q} --method {wildcards.baseline} {params.data}"
+        "python {input.source[0]:q} --method {wildcards.baseline:q} {params.data}"
         " {params.motifs} --settings {params.settings:q} --classes {params.classes:q}"
-        " --labels {params.labels} --resolution {params.resolution} --seed {wildcards.seed}"
-        " --ignore-margin {params.ignore_margin} --threads {threads}"
+        " --labels {params.labels:q} --resolution {params.resolution:q} --seed {wildcards.seed:q}"
+        " --ignore-margin {params.ignore_margin:q} --threads {threads}"
         " --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
@@ -271,7 +272,7 @@ rule calibrate_model:
         "python {input.source[0]:q} --model {params.training:q} {params.network} {params.data}"
         " {params.batches}"
         " --settings {params.settings:q} --classes {params.classes:q}"
-        " --labels {params.labels} --ignore-margin {params.ignore_margin}"
-        " --device {params.device} --threads {threads} --memory-gb {params.memory_gb}"
-        " --precision {params.precision} --output-dir {params.folder:q}"
+        " --labels {params.labels:q} --ignore-margin {params.ignore_margin:q}"
+        " --device {params.device:q} --threads {threads} --memory-gb {params.memory_gb:q}"
+        " --precision {params.precision:q} --output-dir {params.folder:q}"
         " > {log:q} 2>&1"
