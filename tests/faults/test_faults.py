@@ -293,6 +293,6 @@ def test_results_that_are_read_only_say_so(repository, unhurt, run, disk):
     subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
     failed = snakemake(repository, run, *SETTINGS)
     assert failed.returncode == 1
-    assert "Read-only file system" in failed.stdout + failed.stderr
+    assert "Write-protected output files" in failed.stdout + failed.stderr
     subprocess.run(["mount", "-o", "remount,rw", str(place)], check=True)
     finish(repository, run, unhurt)

@@ -6,6 +6,8 @@ rule note_scan_settings:
         settings="{road}/scan/settings.json",
     log:
         "logs/{road}/note_scan_settings.log",
+    conda:
+        "../../envs/genome.yaml"
     threads: 1
     resources:
         mem_mb=100,
