@@ -75,7 +75,7 @@ from genomesieve.labelled_genome import (
     shared_strandedness,
 )
 from genomesieve.memory_limits import ADVICE
-from genomesieve.motif_filters import set_motif_filters
+from genomesieve.motif_filters import fit_shortcut, set_motif_filters
 from genomesieve.motifs import Motif, find_motifs, read_jaspar
 from genomesieve.networks import build_network, set_prior
 from genomesieve.signal_scaling import set_signal_scale, training_moments
@@ -371,10 +371,13 @@ def start_network(
         opened = (one.genome for one in data.genomes.values())
         set_signal_scale(network, *training_moments(opened, data.splits))
     set_prior(network, data.prevalence, arguments.labels, 1 - settings.logit_adjustment)
-    background = ["background"] if arguments.labels == "exclusive" else []
-    filters = set_motif_filters(network, motifs, [*background, *data.classes])
+    filters = set_motif_filters(network, motifs)
     if motifs:
         logger.info("%d first filters start as %d motifs", filters, len(motifs))
+    if motifs and architecture.settings.shortcut:
+        source = data.sources["train"]
+        started = fit_shortcut(network, motifs, data.classes, source, arguments.seed)
+        logger.info("classes that start as their motif: %s", ", ".join(started) or "none")
     return network
 
 

@@ -84,8 +84,8 @@ class NetworkSettings:
         Units of the head's hidden layer; 0 for a linear head.
     shortcut : bool
         Whether the stem's features, normalised and pooled alike, also reach every output by a
-        linear layer that starts at zero (at one from a class's own motif, where `stem_motifs` has
-        it): a motif that is known to work need not be learned through the trunk.
+        linear layer that starts at zero, and where `stem_motifs` has a class's own motif as a
+        baseline fitted on it: what is known to work need not be learned through the trunk.
     dropout : float
     norm : str
         One of `NORMS`; domain is batch normalisation by laboratory; group and layer take statistics

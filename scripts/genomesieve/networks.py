@@ -88,13 +88,17 @@ class Shortcut(nn.Module):
         self.head.register_parameter("bias", None)
         nn.init.zeros_(self.head.weight)
 
-    def forward(self, features: Tensor, length: int) -> Tensor:
-        """Map (N, channels, 1, positions) to (N, outputs, 1, bins), from the middle `length`."""
+    def pooled(self, features: Tensor, length: int) -> Tensor:
+        """Map (N, channels, 1, positions) to what the head sees, (N, channels, 1, bins)."""
         crop = (features.shape[-1] - length) // 2
         pooled = self.pool(self.norm(features[..., crop : crop + length]))
         if self.channels < pooled.shape[1]:
             pooled = torch.maximum(pooled, pooled.flip(1))[:, : self.channels]
-        return self.head(pooled)
+        return pooled
+
+    def forward(self, features: Tensor, length: int) -> Tensor:
+        """Map (N, channels, 1, positions) to (N, outputs, 1, bins), from the middle `length`."""
+        return self.head(self.pooled(features, length))
 
 
 class SequenceNetwork(nn.Module):
@@ -144,11 +148,7 @@ class SequenceNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map one-hot (N, letters, L) to logits (N, outputs, (L - 2 * context) / resolution)."""
         count = x.shape[0]
-        if self.scaling is not None:
-            x = self.scaling(x)
-        motifs = self.stem(_as_image(x))
-        if self.cut is not None:
-            motifs = self.cut(motifs)
+        motifs = self._motifs(x)
         features = self.trunk(motifs)
         if self.crop:
             features = features[..., self.crop : features.shape[-1] - self.crop]
@@ -157,6 +157,20 @@ class SequenceNetwork(nn.Module):
             logits = logits + self.shortcut(motifs, features.shape[-1])
         logits = logits.squeeze(2)
         return logits if self.cut is None else join_windows(logits, count)
+
+    def _motifs(self, x: Tensor) -> Tensor:
+        """Map one-hot (N, letters, L) to the stem's features, cut into windows where need be."""
+        if self.scaling is not None:
+            x = self.scaling(x)
+        motifs = self.stem(_as_image(x))
+        return motifs if self.cut is None else self.cut(motifs)
+
+    def pooled_motifs(self, x: Tensor) -> Tensor:
+        """Map one-hot (N, letters, L) to what the shortcut's head sees, (N, channels, bins)."""
+        count, motifs = x.shape[0], self._motifs(x)
+        length = self.trunk(motifs[:1]).shape[-1] - 2 * self.crop
+        pooled = self.shortcut.pooled(motifs, length).squeeze(2)
+        return pooled if self.cut is None else join_windows(pooled, count)
 
 
 class StrandAverage(nn.Module):

@@ -4,12 +4,11 @@ import torch
 
 from genomesieve.alphabet import DNA
 from genomesieve.architecture import resolve_architecture
-from genomesieve.batches import one_hot
+from genomesieve.batches import Batch, one_hot
 from genomesieve.errors import InputError
-from genomesieve.motif_filters import set_motif_filters
+from genomesieve.motif_filters import fit_shortcut, set_motif_filters
 from genomesieve.motifs import Motif
 from genomesieve.networks import build_network
-from genomesieve.symmetry import free_parameter
 
 EVEN = np.full(4, 0.25)
 
@@ -53,22 +52,29 @@ def test_filters_score_sequence_as_the_motifs_do_on_both_strands(mode):
             assert np.corrcoef(mine, scores)[0, 1] > 0.99999
 
 
-def test_output_of_a_class_starts_as_its_own_motif_on_the_better_strand():
-    """With a shortcut and a silent trunk, a bin scores as the best match of the motif in it."""
-    generator = np.random.default_rng(4)
-    motifs = [motif(generator, 7), motif(generator, 8)]
-    model = {
-        "preset": "motif_cnn", "channels": 8, "stem_kernels": [11], "resolution": 50,
-        "shortcut": True,
-    }  # fmt: skip
-    network = build_network(resolve_architecture(model), 2, "independent", "equivariant").eval()
-    torch.nn.init.zeros_(free_parameter(network.head, "weight"))
-    # Names are compared without case; the first class has no motif of its own.
-    set_motif_filters(network, motifs, ["other", "NAME8"])
-    codes = generator.integers(0, 4, 1010, dtype=np.uint8)
-    found = network(one_hot(torch.from_numpy(codes[None]), DNA))[0].detach().numpy()
-    assert np.ptp(found[0]) == 0
-    matrix = motifs[1].log_odds(EVEN)
+class Windows:
+    """Random sequence, 20 bins of 50 bp a window; what a bin holds follows from its best match."""
+
+    def __init__(self, matrix: np.ndarray, count: int):
+        generator = np.random.default_rng(4)
+        self.codes = generator.integers(0, 4, (count, 1010), dtype=np.uint8)
+        self.best = np.stack([best_matches(codes, matrix) for codes in self.codes])
+        chance = 1 / (1 + np.exp(6 - self.best))
+        self.sites = generator.random(chance.shape) < chance
+
+    def __len__(self):
+        return len(self.codes)
+
+    def batch(self, rows):
+        """Return the batch of some windows; the first of two classes has no site."""
+        sites = torch.from_numpy(self.sites[rows])
+        sites = torch.stack([torch.zeros_like(sites), sites], dim=1)
+        x = one_hot(torch.from_numpy(self.codes[rows]), DNA)
+        return Batch(x, sites, torch.ones(sites.shape))
+
+
+def best_matches(codes: np.ndarray, matrix: np.ndarray) -> list[float]:
+    """Return the best score of a motif of 8 on either strand, in each bin of 50 bp."""
     best = []
     for start in range(5, 1005, 50):
         # A filter's middle lies in the bin; 8 places of 11 begin one after its start, turned two.
@@ -77,8 +83,31 @@ def test_output_of_a_class_starts_as_its_own_motif_on_the_better_strand():
             for at in range(start, start + 50)
             for strand, before in ((matrix, 4), (matrix[::-1, ::-1], 3))
         ]
-        best.append(max(matches))
-    assert np.corrcoef(found[1], best)[0, 1] > 0.99999
+        # Without a trunk the stem ends with a ReLU.
+        best.append(max(0, *matches))
+    return best
+
+
+def test_output_of_a_class_starts_as_a_baseline_on_its_own_motif():
+    generator = np.random.default_rng(4)
+    motifs = [motif(generator, 7), motif(generator, 8)]
+    model = {
+        "preset": "motif_cnn", "channels": 8, "stem_kernels": [11], "resolution": 50,
+        "shortcut": True,
+    }  # fmt: skip
+    network = build_network(resolve_architecture(model), 2, "independent", "equivariant")
+    set_motif_filters(network, motifs)
+    source = Windows(motifs[1].log_odds(EVEN), 200)
+    # Names are compared without case; the first class has no motif of its own.
+    assert fit_shortcut(network, motifs, ["other", "NAME8"], source, 0) == ["NAME8"]
+    batch = source.batch(np.arange(200))
+    found = network.eval()(batch.x).detach().numpy()
+    assert np.ptp(found[:, 0]) == 0
+    assert np.corrcoef(found[:, 1].ravel(), source.best.ravel())[0, 1] > 0.99999
+    # The chance of a site in truth is that of its match; slope and offset are found again.
+    slope, offset = np.polyfit(source.best.ravel(), found[:, 1].ravel(), 1)
+    assert (slope, offset) == (pytest.approx(1, abs=0.15), pytest.approx(-6, abs=0.8))
+    assert (1 / (1 + np.exp(-found[:, 1]))).mean() == pytest.approx(source.sites.mean(), rel=0.02)
 
 
 def test_other_filters_stay_as_they_were():
