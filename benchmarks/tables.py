@@ -11,6 +11,7 @@ and `python benchmarks/tables.py docs/PAGE.md ...` rewrites what lies between th
 Keys of a table:
 
 - `from`: a results file, relative to the repository; its `rows` are the rows (or a list itself);
+- `rows`: another key of the file that holds them; rows that have names there get them as `name`;
 - `where`: `{"part": "pairs"}` keeps rows with these values, or with one of a list of values;
 - `without`: as `where`, but such rows are left out;
 - `columns`: title of each column and its text, a format string of the row's fields, such as
@@ -34,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 _TABLE = re.compile(
     r"(?P<begin><!-- table: (?P<wanted>\{.*?\}) -->\n).*?(?P<end><!-- end of table -->)", re.DOTALL
 )
-_KEYS = {"from", "where", "without", "columns", "spread", "cell", "titles"}
+_KEYS = {"from", "rows", "where", "without", "columns", "spread", "cell", "titles"}
 
 
 def select(rows: Sequence[Mapping], where: Mapping) -> list[Mapping]:
@@ -94,7 +95,9 @@ def table(wanted: Mapping, root: Path = ROOT) -> str:
     if unknown := set(wanted) - _KEYS:
         raise ValueError(f"table has keys {sorted(unknown)}; expected {sorted(_KEYS)}")
     content = json.loads((root / wanted["from"]).read_text())
-    every = content if isinstance(content, list) else content["rows"]
+    every = content if isinstance(content, list) else content[wanted.get("rows", "rows")]
+    if isinstance(every, Mapping):
+        every = [{"name": name, **row} for name, row in every.items()]
     rows = select(every, wanted.get("where", {}))
     if "without" in wanted:
         left_out = select(rows, wanted["without"])
