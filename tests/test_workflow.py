@@ -17,7 +17,7 @@ import pysam
 import pytest
 import yaml
 
-from toy_workflow import planned_jobs, snakemake, write_toy
+from toy_workflow import planned_jobs, run_snakemake, snakemake, write_toy
 
 pytestmark = pytest.mark.workflow
 
@@ -526,3 +526,36 @@ def test_misspelt_key_stops_with_the_right_one(repository, tmp_path):
     said = plan.stdout + plan.stderr
     assert "unknown key 'label'" in said and "did you mean 'labels'" in said
     assert "Traceback" not in said
+
+
+# --- inside another workflow ---------------------------------------------------------------------
+
+OUTER = """
+module genomesieve:
+    snakefile: {snakefile!r}
+    config: config["screening"]
+
+use rule * from genomesieve as genomesieve_*
+
+rule count_calls:
+    default_target: True
+    input: "results/toy/scan/toy/calls.bed.gz"
+    output: "calls.txt"
+    shell: "zcat {{input}} | wc -l > {{output}}"
+"""
+
+
+@pytest.mark.timeout(600)
+def test_another_workflow_takes_it_as_a_module(repository, tmp_path):
+    config = yaml.safe_load(write_toy(tmp_path).read_text())
+    (tmp_path / "outer.yaml").write_text(yaml.safe_dump({"screening": config}, sort_keys=False))
+    outer = tmp_path / "outer.smk"
+    outer.write_text(OUTER.format(snakefile=str(repository / "Snakefile")))
+    done = run_snakemake(outer, tmp_path, "--configfile", "outer.yaml", "--cores", "2")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert "genomesieve_scan_genome" in done.stdout + done.stderr
+    with pysam.TabixFile(str(tmp_path / "results/toy/scan/toy/calls.bed.gz")) as calls:
+        rows = sum(1 for contig in calls.contigs for _ in calls.fetch(contig))
+    assert int((tmp_path / "calls.txt").read_text()) >= rows
+    # Only what the outer workflow asks for is made.
+    assert not (tmp_path / "results/toy/report.html").exists()

@@ -22,10 +22,15 @@ def snakemake_command(checkout: Path) -> list[str]:
 
 def snakemake(checkout: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     """Run Snakemake on the workflow of a checkout, in a folder of its own."""
+    return run_snakemake(checkout / "Snakefile", folder, *arguments)
+
+
+def run_snakemake(snakefile: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Run Snakemake on any workflow, in a folder of its own."""
     # The rules call `python`; it has to be the one that runs the tests.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
-        [*snakemake_command(checkout), *arguments],
+        [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), *arguments],
         capture_output=True,
         text=True,
         cwd=folder,
