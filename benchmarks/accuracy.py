@@ -36,6 +36,8 @@ from genomesieve.bootstrap import Interval, percentile_interval
 MEAN = "mean"
 SEEN = " (has seen the test part)"
 EMBEDDINGS = "frozen embeddings, best of five DNA language models (s41467-025-65823-8)"
+JUNCTIONS = "uci_junctions"
+"""The task whose heads `heads.py` compares, fold by fold; its rows are taken from there."""
 METRICS = ("average_precision", "auroc", "precision_at_recall_0.5")
 
 
@@ -170,6 +172,25 @@ def mean_rows(found: list[dict], peer: str) -> list[dict]:
     return [first, *paired_rows(MEAN, found, "network", peer)]
 
 
+def junction_rows() -> list[dict]:
+    """Return accuracies of exclusive and independent classes, as `heads.py` recorded them."""
+    content = json.loads((RESULTS / "heads.json").read_text())
+    found = {
+        row["what"]: row
+        for row in content["rows"]
+        if row["part"].startswith("UCI") and row["metric"] == "accuracy"
+    }
+    common = {"task": JUNCTIONS, "class": "mean", "universe": "uci:folds", "peer": "independent"}
+    common |= {"machine": content["machine"]["processor"], "date": content["date"]}
+    names = {"exclusive": "accuracy", "exclusive - independent": "accuracy_difference"}
+    return [
+        common
+        | {"metric": metric, **{key: found[what][key] for key in ("value", "low", "high")}}
+        | {"peer_value": found["independent"]["value"] if what == "exclusive" else None}
+        for what, metric in names.items()
+    ]
+
+
 def save_rows(rows: list[dict], tasks: set[str]) -> None:
     """Put rows in the place of those of the same tasks."""
     path = RESULTS / "accuracy.json"
@@ -180,15 +201,18 @@ def save_rows(rows: list[dict], tasks: set[str]) -> None:
 
 def main() -> None:
     """Run and measure the tasks that are named."""
-    arguments = command_line(__doc__, "TASK", TASKS)
+    arguments = command_line(__doc__, "TASK", [*TASKS, JUNCTIONS])
     rows = []
     for name in arguments.names:
+        if name == JUNCTIONS:
+            rows += junction_rows()
+            continue
         if not arguments.measure_only:
             run_workflow(REPOSITORY / f"config/recipes/{RECIPES[name]}.yaml", arguments.cores)
         rows += measure(name, TASKS[name])
     save_rows(rows, set(arguments.names))
     shown = pd.DataFrame(rows)
-    shown = shown[shown["metric"].str.startswith("average_precision")]
+    shown = shown[shown["metric"].str.match("average_precision|accuracy")]
     columns = ["task", "class", "metric", "value", "low", "high", "peer", "peer_value"]
     print(shown[columns].to_string(index=False, float_format="{:.3f}".format))
 
