@@ -45,7 +45,7 @@ from genomesieve.hard_negatives import (
 from genomesieve.labelled_genome import INTERVAL_COLUMNS, SITE_COLUMNS, read_splits
 from genomesieve.labels_on_bins import label_bins
 from genomesieve.layout import make_layout
-from genomesieve.planning import plan_scan
+from genomesieve.planning import PRECISIONS, plan_scan
 from genomesieve.scanner import Scanner
 from genomesieve.settings import complete_settings, require_above_zero
 from genomesieve.signals import with_signals
@@ -73,6 +73,12 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--ignore-margin", type=int, default=0, help="bp around a site's interval")
     add_device_arguments(parser)
     parser.add_argument("--memory-gb", type=float, default=4.0, help="memory the scan may use")
+    parser.add_argument(
+        "--precision",
+        choices=["auto", *PRECISIONS],
+        default="auto",
+        help="of the scan; auto: bfloat16 where the device has units for it, else float32",
+    )
     parser.add_argument("--output", type=Path, required=True, help="table of places (parquet)")
     parser.add_argument("--summary", type=Path, required=True, help="what was harvested (JSON)")
     return parser.parse_args(argv)
@@ -137,7 +143,7 @@ def harvest_genome(
     found = Harvest(layout, labels, near, bundle.classes, settings)
     own, _ = bundle_for_genome(bundle, genome, layout, arguments.laboratory.get(name, ""))
     # Which places score best does not need float32, so that the plan may choose the precision.
-    plan, reasons = plan_scan(own, device, arguments.memory_gb)
+    plan, reasons = plan_scan(own, device, arguments.memory_gb, arguments.precision)
     for line in reasons:
         logger.info(line)
     scanner = Scanner(own, plan, device)

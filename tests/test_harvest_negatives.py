@@ -22,6 +22,7 @@ def run(planted, model, folder, settings="{}", classes=CLASSES, **changed):
         "--settings": settings,
         "--threads": "1",
         "--device": "cpu",
+        "--precision": "float32",
         "--output": str(folder / "negatives.parquet"),
         "--summary": str(folder / "summary.json"),
     } | changed
