@@ -15,6 +15,7 @@ from genomesieve.architecture import resolve_architecture
 from genomesieve.bundle import Bundle, save_bundle
 from genomesieve.networks import build_network
 from genomesieve.planning import plan_scan
+from model_calibration import CLASS_CALIBRATION
 
 CONTIGS, LENGTH, RESOLUTION = 200_000, 500, 50
 MODEL = {
@@ -45,11 +46,9 @@ def write_model(folder):
         network.hidden[0].weight[0, 0] = 1
         network.head.weight[0, 0] = 8
         network.head.bias[0] = -6
-    threshold = {
-        "precision_target": 0.5, "code": 0x8000, "score": 0.0, "reached": True, "precision": 0.5,
-    }  # fmt: skip
-    calibrated = {
-        "floor_code": 0x8000, "min_distance": RESOLUTION, "match_distance": 25, "operating": 0,
+    threshold = CLASS_CALIBRATION["thresholds"][0] | {"code": 0x8000, "score": 0.0}
+    calibrated = CLASS_CALIBRATION | {
+        "floor_code": 0x8000, "min_distance": RESOLUTION, "match_distance": 25,
         "slope": 1.0, "intercept": 0.0, "thresholds": [threshold],
         "fdr_codes": [0x8000], "fdr": [0.5],
     }  # fmt: skip

@@ -1,6 +1,7 @@
 """The one exception for what a user can fix."""
 
-_LONGEST = 2000
+_HEAD, _TAIL = 1400, 600
+"""Characters that are kept of a long message: what was expected stands at its end."""
 
 
 class InputError(Exception):
@@ -18,8 +19,8 @@ class InputError(Exception):
         (which no terminal can be sent) are written as escapes.
         """
         text = super().__str__()
-        if len(text) > _LONGEST:
-            text = f"{text[:_LONGEST]}..."
+        if len(text) > _HEAD + _TAIL:
+            text = f"{text[:_HEAD]}...{text[-_TAIL:]}"
         return text if text.isprintable() else "".join(map(_visible, text))
 
 

@@ -16,7 +16,7 @@ from genomesieve.errors import InputError
         ("\udcff", r"\udcff"),
         ("\u202etxt", r"\u202etxt"),
         ("é 中", "é 中"),
-        ("x" * 5000, "x" * 2000 + "..."),
+        ("x" * 4000 + "y" * 1000, "x" * 1400 + "..." + "y" * 600),
     ],
 )
 def test_message_is_one_line_that_a_terminal_can_show(capsys, quoted, shown):
