@@ -11,6 +11,7 @@ import subprocess
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyBigWig
 import pysam
@@ -324,6 +325,59 @@ def test_seeds_and_a_round_of_hard_negatives(repository, tmp_path):
     assert "Round 1 " in page and "± " in page
     again = snakemake(repository, tmp_path, "--configfile", config, "--dry-run")
     assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def write_signal(path: Path, scale: float) -> None:
+    """Write a track of random steps over the toy genome."""
+    generator = np.random.default_rng(int(scale))
+    with pyBigWig.open(str(path), "w") as track:
+        lengths = {"chr1": 60_000, "chr2": 20_037}
+        track.addHeader(list(lengths.items()))
+        for contig, length in lengths.items():
+            starts = list(range(0, length - 50, 50))
+            values = (scale * generator.random(len(starts))).tolist()
+            ends = [start + 50 for start in starts]
+            track.addEntries([contig] * len(starts), starts, ends=ends, values=values)
+
+
+@pytest.mark.timeout(900)
+def test_a_round_with_signals_of_two_laboratories_and_an_auxiliary_track(repository, tmp_path):
+    path = write_toy(
+        tmp_path,
+        train_genomes=["paris", "oslo"],
+        scan_genomes=["paris", "lima"],
+        signals=["atac"],
+        auxiliary={"gc": {"property": "gc"}, "openness": {"track": "dnase"}},
+        hard_negatives={"rounds": 1, "share": 0.3, "most": 50},
+    )
+    names = ("paris", "oslo", "lima")
+    rows = ["genome\tfasta", *(f"{name}\ttoy.fa" for name in names)]
+    (tmp_path / "genomes.tsv").write_text("\n".join(rows) + "\n")
+    tracks = ["track\tgenome\tfile\trole\tclass\tbatch"]
+    for number, name in enumerate(names, start=1):
+        write_signal(tmp_path / f"{name}.bw", 10.0**number)
+        tracks.append(f"atac\t{name}\t{name}.bw\tsignal\t\t{name.title()}")
+        if name != "lima":
+            tracks.append(f"dnase\t{name}\t{name}.bw\tauxiliary\t\t{name.title()}")
+            tracks.append(f"known\t{name}\tsites.bed\tsite\tcolumn:4\t{name.title()}")
+    (tmp_path / "tracks.tsv").write_text("\n".join(tracks) + "\n")
+    config = yaml.safe_load(path.read_text())
+    screen = config["screens"]["toy"]
+    screen["split"] = dict.fromkeys(("paris", "oslo"), screen["split"]["toy"])
+    screen["model"]["norm"] = "domain"
+    path.write_text(yaml.safe_dump(config))
+    done = snakemake(repository, tmp_path, "--configfile", str(path), "--cores", "2")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    results = tmp_path / "results" / "toy"
+    history = pd.read_csv(results / "model/history.tsv", sep="\t")
+    assert {"auxiliary_loss.gc", "auxiliary_loss.openness"} <= set(history.columns)
+    for name in ("paris", "lima"):
+        assert (results / f"scan/{name}/calls.bed.gz").is_file()
+    # Statistics of a laboratory that training never saw are taken from its own data.
+    lima = json.loads((results / "scan/lima/summary.json").read_text())
+    assert lima["domain_statistics"]
+    metrics = pd.read_csv(results / "evaluation/paris/metrics.tsv", sep="\t")
+    assert "dilated.round0" in set(metrics["model"]) and "Paris" in set(metrics["batch"])
 
 
 # --- ready-made configurations -------------------------------------------------------------------
