@@ -536,6 +536,25 @@ def test_a_network_of_ones_own_is_imported_and_not_trained(repository, tmp_path)
     assert sorted(users) == ["calibrate_model", "import_model", "scan_genome"]
 
 
+RECIPES = sorted(
+    path.stem for path in (Path(__file__).parents[1] / "config" / "recipes").glob("*.yaml")
+)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_commands_of_every_recipe_are_understood(repository, tmp_path, name):
+    """Each names its files below data/ and is complete with them."""
+    shutil.copytree(repository / "config" / "recipes", tmp_path / "config" / "recipes")
+    for path in (tmp_path / "config" / "recipes").glob(f"{name}.*"):
+        for file in re.findall(r"\bdata/[\w./-]+[\w]", path.read_text()):
+            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / file).touch()
+    recipe = ("--configfile", f"config/recipes/{name}.yaml")
+    plan = snakemake(repository, tmp_path, *recipe, "--dry-run", "--printshellcmds")
+    scripts = assert_commands_are_understood(plan)
+    assert {"scan_genome", "evaluate_scan", "render_report", "record_provenance"} <= scripts
+
+
 @pytest.mark.timeout(420)
 def test_binding_recipe_runs_on_yeast(repository, shared_data, tmp_path):
     yeast = shared_data / "saccharomyces_cerevisiae_R64"
