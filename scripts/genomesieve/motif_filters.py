@@ -106,18 +106,13 @@ def fit_shortcut(
         Classes that start as their motif.
     """
     network = getattr(network, "network", network)
-    filters = network.shortcut.channels if motifs else 0
     each = 1 if parametrize.is_parametrized(network.stem[0], "weight") else 2
-    owned: dict[int, list[int]] = {}
-    rows = {name.lower(): row for row, name in enumerate(classes)}
-    for number, motif in enumerate(motifs):
-        if motif.name.lower() in rows:
-            columns = range(number * each, min((number + 1) * each, filters))
-            owned.setdefault(rows[motif.name.lower()], []).extend(columns)
+    owned = _own_columns(motifs, classes, each)
     if not owned:
         return []
     features, sites, weights = _pooled_scores(network, source, seed)
     first = network.head.out_channels - len(classes)
+    started = []
     with torch.no_grad():
         free_parameter(network.head, "weight").zero_()
         for row, columns in owned.items():
@@ -129,7 +124,19 @@ def fit_shortcut(
             model.fit(score, sites[row, used], sample_weight=weights[row, used])
             network.shortcut.head.weight[first + row, columns] = float(model.coef_[0, 0])
             network.head.bias[first + row] = float(model.intercept_[0])
-    return [classes[row] for row in sorted(owned)]
+            started.append(classes[row])
+    return started
+
+
+def _own_columns(motifs: list[Motif], classes: Sequence[str], each: int) -> dict[int, list[int]]:
+    """Return the filters of each class's own motifs, by class; a motif has `each` filters."""
+    names = [motif.name.lower() for motif in motifs]
+    owned = {}
+    for row, kind in enumerate(classes):
+        mine = [number for number, name in enumerate(names) if name == kind.lower()]
+        if mine:
+            owned[row] = [number * each + side for number in mine for side in range(each)]
+    return owned
 
 
 def _pooled_scores(
