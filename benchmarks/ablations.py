@@ -80,7 +80,7 @@ def table_values(screen: str, genome: str, part: str) -> dict:
         for metric in AVERAGED
         if (own["metric"] == metric).any()
     }
-    single = table[table["model"].str.fullmatch(r".+\.seed\d+")]
+    single = table[table["model"].str.fullmatch(r"[^-]+\.seed\d+")]
     single = single[single["metric"] == "average_precision"].groupby("model")["value"].mean()
     if len(single):
         values["seeds"] = single.to_dict()
