@@ -111,7 +111,9 @@ def encode(fasta: Path, codes_path: Path, softmask_path: Path) -> tuple[FastaTot
     return totals, digest
 
 
-def summarise(genome: str, fasta: Path, totals: FastaTotals, digest: str) -> dict[str, object]:
+def summarise(
+    genome: str, fasta: Path, fasta_digest: str, totals: FastaTotals, digest: str
+) -> dict[str, object]:
     """Return the content of summary.json."""
     letters = dict(zip([*DNA.letters, "unknown"], totals.letter_counts.tolist()))
     known = int(totals.letter_counts[: DNA.size].sum())
@@ -119,7 +121,7 @@ def summarise(genome: str, fasta: Path, totals: FastaTotals, digest: str) -> dic
     return {
         "genome": genome,
         "fasta": fasta.name,
-        "fasta_sha256": file_digest(fasta),
+        "fasta_sha256": fasta_digest,
         "sha256": digest,
         "contigs": len(totals.names),
         "bases": totals.bases,
@@ -132,10 +134,12 @@ def summarise(genome: str, fasta: Path, totals: FastaTotals, digest: str) -> dic
     }
 
 
-def check_digest(fasta: Path, expected: str) -> None:
-    """Raise InputError unless a FASTA file has the SHA-256 that is expected of it, if any is."""
-    if expected and (found := file_digest(existing_file(fasta, "FASTA file"))) != expected.lower():
+def checked_digest(fasta: Path, expected: str) -> str:
+    """Return a FASTA file's SHA-256; raise InputError unless it is as expected, if anything is."""
+    found = file_digest(existing_file(fasta, "FASTA file"))
+    if expected and found != expected.lower():
         raise InputError(f"FASTA file {fasta} has SHA-256 {found}; expected {expected.lower()}")
+    return found
 
 
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -155,12 +159,14 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def work(arguments: argparse.Namespace) -> None:
     """Encode the genome and write all outputs, or none."""
-    check_digest(arguments.fasta, arguments.sha256)
+    fasta_digest = checked_digest(arguments.fasta, arguments.sha256)
     outputs = (arguments.summary, arguments.contigs, arguments.softmask, arguments.codes)
     with whole_files(*outputs) as (summary, contigs, softmask, codes):
         totals, digest = encode(arguments.fasta, codes, softmask)
         write_table(contigs, totals.contig_table())
-        write_json(summary, summarise(arguments.genome, arguments.fasta, totals, digest))
+        write_json(
+            summary, summarise(arguments.genome, arguments.fasta, fasta_digest, totals, digest)
+        )
     logger.info(
         "%s: %d contigs, %d bases, %d unknown",
         arguments.genome,

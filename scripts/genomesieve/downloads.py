@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import http.client
 import ssl
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from genomesieve.errors import InputError
-from genomesieve.files import whole_file
+from genomesieve.files import file_digest, whole_file
 
 ATTEMPTS = 6
 """Tries in a row that bring nothing new before a download is given up."""
@@ -80,11 +79,11 @@ def download(
     partial = target.with_name(f".{target.name}.{wanted[:12]}.partial")
     begun = partial.exists()
     _fetch_all(url, partial, attempts, wait)
-    if begun and _digest(partial) != wanted:
+    if begun and file_digest(partial) != wanted:
         # The beginning may be of another file than the rest: once more, from nothing.
         partial.unlink()
         _fetch_all(url, partial, attempts, wait)
-    found = _digest(partial)
+    found = file_digest(partial)
     if found != wanted:
         partial.unlink()
         raise InputError(f"download {url} has SHA-256 {found}; expected {wanted}")
@@ -169,9 +168,3 @@ def _opener() -> urllib.request.OpenerDirector:
 def _size(path: Path) -> int:
     """Return the bytes of a file, 0 where there is none."""
     return path.stat().st_size if path.exists() else 0
-
-
-def _digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
