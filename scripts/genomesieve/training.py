@@ -181,7 +181,7 @@ class Trainer:
             bar.update()
             if state.step % 10 == 0:
                 loss = np.mean([losses[0] for losses in state.losses[-50:]])
-                bar.set_postfix(loss=f"{loss:.4f}", AP=f"{state.best:.3f}")
+                bar.set_postfix(loss=f"{loss:.4f}", **self._shown())
             if state.step in self._validate_at:
                 self._count_seconds()
                 self._validate()
@@ -204,6 +204,10 @@ class Trainer:
         """Begin a training that corrects its outputs with a network whose outputs are corrected."""
         if self._correction is not None:
             correct_outputs(self.network, -self._correction)
+
+    def _shown(self) -> dict[str, str]:
+        """Return what the progress bar shows beside the loss."""
+        return {"AP": f"{self.state.best:.3f}"}
 
     def _count_seconds(self) -> None:
         """Add the time since the last call to the time spent in training."""
