@@ -166,8 +166,7 @@ def divide_genomes(
         name: divide_genome(split[name], genome.contigs, name) for name, genome in genomes.items()
     }
     parts = {
-        part: {name: tables[part] for name, tables in divided.items()}
-        for part in (TRAIN, HELD_OUT)
+        part: {name: tables[part] for name, tables in divided.items()} for part in (TRAIN, HELD_OUT)
     }
     for part, tables in parts.items():
         if not sum(map(len, tables.values())):

@@ -262,7 +262,9 @@ def require_same_trunk(
     """
     settings, known = architecture.settings, pretrained.settings
     if not isinstance(settings, NetworkSettings):
-        raise InputError(f"model.preset is {settings.preset}; it has no trunk to start from {source}")
+        raise InputError(
+            f"model.preset is {settings.preset}; it has no trunk to start from {source}"
+        )
     different = trunk_difference(settings, known)
     if different is not None:
         name, found, expected = different
