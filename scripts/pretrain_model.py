@@ -9,15 +9,15 @@ Single bases and spans are hidden as unknown ones, in windows of either strand. 
 (lower-case) repeats count less in the loss. Nothing outside the intervals to train on is read, not
 even as context: bases beyond their ends are unknown.
 
-In the end the network predicts hidden bases of the held-out intervals, beside k-mer models that were
-counted on the intervals to train on and see the same hidden bases: two-sided (k bases on each side)
-and one-sided (Markov, k bases before). Where a neighbour is hidden or unknown, a k-mer model uses
-what lies before it on that side. perplexity.tsv holds exp of the mean negative log-likelihood in nats
-(4 is guessing) with block-bootstrap intervals, and by how many nats a base the network is better.
-Nothing is chosen by the held-out intervals: the last weights are kept.
+In the end the network predicts hidden bases of the held-out intervals, beside k-mer models that
+were counted on the intervals to train on and see the same hidden bases: two-sided (k bases on each
+side) and one-sided (Markov, k bases before). Where a neighbour is hidden or unknown, a k-mer model
+uses what lies before it on that side. perplexity.tsv holds exp of the mean negative log-likelihood
+in nats (4 is guessing) with block-bootstrap intervals, and by how many nats a base the network is
+better. Nothing is chosen by the held-out intervals: the last weights are kept.
 
-An unfinished run leaves its state in --checkpoint; the same command takes it up again. One device is
-used, the first of those named.
+An unfinished run leaves its state in --checkpoint; the same command takes it up again. One device
+is used, the first of those named.
 """
 
 from __future__ import annotations

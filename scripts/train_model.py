@@ -78,6 +78,8 @@ from genomesieve.memory_limits import ADVICE
 from genomesieve.motif_filters import fit_shortcut, set_motif_filters
 from genomesieve.motifs import Motif, find_motifs, read_jaspar
 from genomesieve.networks import build_network, set_prior
+from genomesieve.pretrained import TRUNK, read_trunk
+from genomesieve.pretraining_settings import TransferSettings
 from genomesieve.signal_scaling import set_signal_scale, training_moments
 from genomesieve.signals import open_signal
 from genomesieve.track_targets import TrackTargets
@@ -149,6 +151,13 @@ def add_start_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="model folder of the same architecture whose weights training goes on from; they are "
         "kept unless a validation is better (default: fresh weights)",
+    )
+    parser.add_argument(
+        "--pretrained",
+        type=Path,
+        help="folder from pretrain_model of the same stem and trunk, which training starts from; "
+        'how they learn is "pretrained" in --training, such as {"trunk_rate": 0.1, "layer_decay": '
+        '0.8, "unfreeze_steps": 100}',
     )
     parser.add_argument(
         "--stem-motifs",
@@ -245,6 +254,7 @@ def train_on(arguments: argparse.Namespace, device: torch.device, workers: Worke
     torch.set_num_threads(arguments.threads)
     architecture = resolve_network(arguments.model)
     settings = TrainingSettings.from_mapping(arguments.training)
+    transfer = transfer_settings(arguments, settings)
     data = open_data(arguments, architecture, settings, device)
     motifs = start_motifs(arguments, data.classes)
     network = start_network(arguments, architecture, settings, data, motifs)
@@ -255,6 +265,7 @@ def train_on(arguments: argparse.Namespace, device: torch.device, workers: Worke
         "prevalence": dict(zip(data.classes, data.prevalence.tolist())),
         "stem_motifs": [motif.identifier for motif in motifs],
         "auxiliary": {} if data.auxiliary is None else data.auxiliary.describe(),
+        "pretrained": describe_transfer(arguments, transfer),
     }
     bundle = Bundle(
         name=architecture.settings.preset,
@@ -286,6 +297,7 @@ def train_on(arguments: argparse.Namespace, device: torch.device, workers: Worke
         fingerprint(arguments, workers),
         data.auxiliary,
         workers,
+        transfer,
     )
     if further is not None and further.corrected:
         trainer.undo_correction()
@@ -378,7 +390,35 @@ def start_network(
         source = data.sources["train"]
         started = fit_shortcut(network, motifs, data.classes, source, arguments.seed)
         logger.info("classes that start as their motif: %s", ", ".join(started) or "none")
+    if arguments.pretrained is not None:
+        mode, signals = arguments.reverse_complement, len(arguments.signals)
+        read_trunk(arguments.pretrained).copy_to(network, architecture, mode, signals)
     return network
+
+
+def transfer_settings(
+    arguments: argparse.Namespace, settings: TrainingSettings
+) -> TransferSettings | None:
+    """Return how pretrained layers learn; None where nothing is pretrained."""
+    if arguments.pretrained is None:
+        if settings.pretrained:
+            raise InputError(
+                f"training.pretrained is {settings.pretrained} and nothing is pretrained; expected "
+                "it left out, or --pretrained"
+            )
+        return None
+    if arguments.stem_motifs is not None:
+        raise InputError(
+            "--stem-motifs and --pretrained both say what the first filters start as; expected one"
+        )
+    return TransferSettings.from_mapping(settings.pretrained)
+
+
+def describe_transfer(arguments: argparse.Namespace, transfer: TransferSettings | None) -> dict:
+    """Return what model.json says of the pretrained stem and trunk; empty where there is none."""
+    if transfer is None:
+        return {}
+    return {"sha256": file_digest(arguments.pretrained / TRUNK), **vars(transfer)}
 
 
 def start_motifs(arguments: argparse.Namespace, classes: list[str]) -> list[Motif]:
@@ -520,6 +560,7 @@ def fingerprint(arguments: argparse.Namespace, workers: Workers) -> str:
     if arguments.start_from is not None:
         inputs.append(arguments.start_from / "model.safetensors")
     inputs += [arguments.stem_motifs] if arguments.stem_motifs else []
+    inputs += [arguments.pretrained / TRUNK] if arguments.pretrained else []
     inputs += arguments.auxiliary_track.values()
     content = {
         "inputs": [file_digest(path) for path in inputs],

@@ -9,13 +9,16 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors.torch
 import torch
 
+import pretrain_model
 import train_model
 from genomesieve.bundle import load_bundle
 from genomesieve.errors import InputError
 from genomesieve.training import Trainer
 from planted_genome import CLASSES, write_planted_genome
+from toy_pretraining import NO_REPEATS, TRAINING
 
 AUXILIARY = {"share": {"property": "gc", "weight": 0.5}, "stacking": {"property": "stacking"}}
 SMALL = {"preset": "dilated", "channels": 4, "stem_kernels": [5], "kernel": 3, "dilations": [1]}
@@ -445,3 +448,143 @@ def test_describe_prints_every_preset_without_data(capsys):
 def test_describe_names_a_bad_model(capsys):
     assert train_model.main(["--describe", "--model", '{"preset": "lstn"}']) == 1
     assert "model.preset is 'lstn'" in capsys.readouterr().err
+
+
+# --- a pretrained stem and trunk -----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pretrained(planted, tmp_path_factory):
+    """A stem and trunk of the small network that have predicted hidden bases for a moment."""
+    folder = tmp_path_factory.mktemp("pretrained") / "trunk"
+    if not (planted.folder / "softmask.parquet").exists():
+        NO_REPEATS.to_parquet(planted.folder / "softmask.parquet")
+    options = {
+        "--genome": f"toy={planted.folder}",
+        "--split": '{"toy": {"train": ["chr1:0-72000"], "held_out": ["chr2"]}}',
+        "--model": json.dumps(SMALL),
+        "--training": json.dumps(TRAINING),
+        "--output-dir": str(folder),
+    }
+    given = [item for pair in options.items() for item in pair]
+    assert pretrain_model.main([*given, "--threads", "1", "--device", "cpu"]) == 0
+    return folder
+
+
+def start(monkeypatch, planted, folder, **options):
+    """Return the weights that training starts from."""
+    begun = []
+
+    def remember(self):
+        begun.append({k: v.clone() for k, v in self.network.state_dict().items()})
+        return fit(self)
+
+    fit = Trainer.fit
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "fit", remember)
+        assert train_model.main(arguments(planted, folder, **options)) == 0
+    return begun[0]
+
+
+def test_training_starts_from_a_pretrained_trunk(planted, pretrained, tmp_path, monkeypatch):
+    """Stem and trunk, the statistics of norms included; the head starts as it would without."""
+    fresh = start(monkeypatch, planted, tmp_path / "fresh")
+    options = {"--pretrained": str(pretrained)}
+    begun = start(monkeypatch, planted, tmp_path / "out", **options)
+    weights = safetensors.torch.load_file(pretrained / "trunk.safetensors")
+    assert any("running_mean" in name for name in weights)
+    for name, value in begun.items():
+        assert torch.equal(value, weights.get(name, fresh[name])), name
+    assert {name for name in begun if name not in weights} == {"head.weight", "head.bias"}
+    said = load_bundle(tmp_path / "out").training["pretrained"]
+    assert (said["trunk_rate"], said["layer_decay"], said["unfreeze_steps"]) == (0.1, 1.0, 0)
+    assert load_bundle(tmp_path / "fresh").training["pretrained"] == {}
+
+
+def test_held_layers_and_frozen_norms_stay_pretrained(planted, pretrained, tmp_path):
+    how = {"steps": 4, "batch": 4, "validations": 1, "freeze_norms": True}
+    how["pretrained"] = {"trunk_rate": 0.5, "layer_decay": 0.5, "unfreeze_steps": 3}
+    options = {"--pretrained": str(pretrained), "--training": json.dumps(how)}
+    assert train_model.main(arguments(planted, tmp_path / "out", **options)) == 0
+    weights = safetensors.torch.load_file(pretrained / "trunk.safetensors")
+    kept = load_bundle(tmp_path / "out").network.state_dict()
+    same = {name for name, value in weights.items() if torch.equal(value, kept[name])}
+    # After three of four steps the block began to learn; the stem is still held.
+    assert {"stem.0.weight", "stem.0.bias"} <= same
+    assert all("running" in name or "tracked" in name or "stem" in name for name in same)
+
+
+@pytest.mark.parametrize("unfreeze", [0, 5])
+def test_killed_training_from_a_trunk_ends_where_the_unbroken_one_does(
+    planted, pretrained, tmp_path, monkeypatch, capsys, unfreeze
+):
+    how = {"steps": 12, "batch": 4, "validations": 3, "average": 0.5}
+    how["pretrained"] = {"trunk_rate": 0.3, "layer_decay": 0.7, "unfreeze_steps": unfreeze}
+    options = {"--pretrained": str(pretrained), "--training": json.dumps(how)}
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert train_model.main(arguments(planted, whole, **options)) == 0
+    options["--checkpoint"] = str(tmp_path / "checkpoint")
+    again = arguments(planted, broken, **options)
+    step = Trainer._step
+
+    def dies(self):
+        if self.state.step == 9:
+            raise KeyboardInterrupt
+        return step(self)
+
+    monkeypatch.setattr(Trainer, "_step", dies)
+    with pytest.raises(KeyboardInterrupt):
+        train_model.main(again)
+    monkeypatch.setattr(Trainer, "_step", step)
+    capsys.readouterr()
+    assert train_model.main(again) == 0
+    assert "resuming from step 8 of 12" in capsys.readouterr().err
+    first, second = load_bundle(whole).network, load_bundle(broken).network
+    for key, value in first.state_dict().items():
+        assert torch.equal(value, second.state_dict()[key]), key
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"--pretrained": "nowhere"}, "nowhere/model.json does not exist"),
+        ({"--model": json.dumps(SMALL | {"kernel": 5})}, "model.kernel is 5; expected 3 as in"),
+        ({"--model": json.dumps(SMALL | {"norm": "layer"})}, "model.norm is layer; expected batch"),
+        (
+            {"--training": '{"pretrained": {"trunk_rat": 1}}'},
+            "training.pretrained.trunk_rat: there is no such setting; did you mean 'trunk_rate'?",
+        ),
+        ({"--stem-motifs": "x.jaspar"}, "both say what the first filters start as"),
+    ],
+)
+def test_a_trunk_that_does_not_fit_is_named(
+    planted, pretrained, tmp_path, capsys, changed, expected
+):
+    options = {"--pretrained": str(pretrained)} | changed
+    assert expected in bad_input(planted, tmp_path, capsys, **options)
+
+
+def test_settings_of_a_trunk_need_a_trunk(planted, tmp_path, capsys):
+    message = bad_input(
+        planted, tmp_path, capsys, **{"--training": '{"pretrained": {"trunk_rate": 0.5}}'}
+    )
+    assert "training.pretrained is {'trunk_rate': 0.5} and nothing is pretrained" in message
+
+
+def test_damaged_trunks_are_refused(planted, pretrained, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    content = json.loads((pretrained / "model.json").read_text())
+    weights = safetensors.torch.load_file(pretrained / "trunk.safetensors")
+    less = {name: value for name, value in weights.items() if name != "stem.0.bias"}
+    broken = weights | {"stem.0.bias": weights["stem.0.bias"] * torch.nan}
+    cases = [
+        (content, less, "stem.0.bias has shape None; expected (4,)"),
+        (content, broken, "no finite numbers"),
+        (content | {"format": 9}, weights, "has format 9; expected 1: update genomesieve"),
+        ({"format": 1}, weights, "expected a folder from pretrain_model"),
+    ]
+    for said, tensors, expected in cases:
+        copy.mkdir(exist_ok=True)
+        (copy / "model.json").write_text(json.dumps(said))
+        safetensors.torch.save_file(tensors, copy / "trunk.safetensors")
+        assert expected in bad_input(planted, tmp_path, capsys, **{"--pretrained": str(copy)})

@@ -16,6 +16,7 @@ from genomesieve.distributed import ALONE, Workers, joined
 from genomesieve.genome import EncodedGenome
 from genomesieve.labelled_genome import LabelledGenome
 from genomesieve.networks import build_network
+from genomesieve.pretraining_settings import TransferSettings
 from genomesieve.training import Trainer
 from genomesieve.training_settings import TrainingSettings
 
@@ -46,6 +47,7 @@ def toy_trainer(
     reverse_complement: str = "augment",
     network: torch.nn.Module | None = None,
     checkpoint: Path | None = None,
+    transfer: TransferSettings | None = None,
     **settings,
 ) -> Trainer:
     """Return a trainer of 30 windows of 200 bp in which GC is followed by a site."""
@@ -60,7 +62,7 @@ def toy_trainer(
         network = build_network(architecture, 2, "exclusive", reverse_complement)
     defaults = {"steps": 12, "batch": 6, "validations": 3, "patience": 99, "learning_rate": 0.01}
     given = TrainingSettings.from_mapping(defaults | settings)
-    rest = given, 0, CPU, np.array([0.03, 0.03]), checkpoint, "toy", None, workers
+    rest = given, 0, CPU, np.array([0.03, 0.03]), checkpoint, "toy", None, workers, transfer
     return Trainer(network, source, source, ["x", "y"], "exclusive", *rest)
 
 

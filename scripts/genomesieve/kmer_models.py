@@ -176,7 +176,7 @@ class _Contexts:
 
 
 def _side(flank: np.ndarray, nearest_last: bool) -> tuple[list[np.ndarray], np.ndarray]:
-    """Number the contexts of every size on one side, nearest base first in `flank`."""
+    """Give contexts of every size on one side a number; `flank` has the nearest base first."""
     words = [np.zeros(len(flank), dtype=np.int64)]
     known = np.zeros(len(flank), dtype=np.int64)
     for at, letters in enumerate(flank.T):

@@ -23,6 +23,7 @@ from genomesieve.pretraining import shared_weights
 from genomesieve.pretraining_settings import require_same_trunk, resolve_pretraining
 
 FORMAT = 1
+TRUNK = "trunk.safetensors"
 _KIND = "pretrained stem and trunk"
 
 
@@ -92,7 +93,7 @@ def write_trunk(
         What model.json holds beside format and kind.
     history, perplexity : pandas.DataFrame
     """
-    names = ("trunk.safetensors", "model.json", "history.tsv", "perplexity.tsv")
+    names = (TRUNK, "model.json", "history.tsv", "perplexity.tsv")
     with whole_files(*(folder / name for name in names)) as (weights, model, steps, measured):
         kept = {name: value.cpu().contiguous() for name, value in shared_weights(network).items()}
         safetensors.torch.save_file(kept, weights)
@@ -120,7 +121,7 @@ def read_trunk(folder: str | os.PathLike) -> PretrainedTrunk:
         )
     mode = content.get("reverse_complement", "augment")
     architecture = resolve_pretraining(content.get("architecture", {}), mode)
-    weights = existing_file(folder / "trunk.safetensors", "pretrained weights")
+    weights = existing_file(folder / TRUNK, "pretrained weights")
     try:
         tensors = safetensors.torch.load_file(weights)
     except (safetensors.SafetensorError, OSError) as error:

@@ -1,8 +1,8 @@
 """Pretraining: a network that predicts hidden bases, and how it is trained.
 
-Its stem and trunk are those of a screen's network, under the same names, so that weights carry over.
-Its head gives logits for every base: where pools make a position of the features cover `stride`
-bases, the head has `stride` times four outputs there, in the order of the bases.
+Its stem and trunk are those of a screen's network, under the same names, so that weights carry
+over. Its head gives logits for every base: where pools make a position of the features cover
+`stride` bases, the head has `stride` times four outputs there, in the order of the bases.
 """
 
 from __future__ import annotations

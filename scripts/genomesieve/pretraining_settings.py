@@ -23,7 +23,7 @@ _NOT_OF_TRUNK = (
     *("preset", "resolution", "pooling", "pool_margin", "hidden", "shortcut", "dropout"),
     "stem_pools",
 )
-"""Settings that change neither weights nor geometry of stem and trunk (pools are compared whole)."""
+"""Settings that change neither weights nor geometry of stem and trunk; pools are compared whole."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,8 @@ class TransferSettings:
     Parameters
     ----------
     trunk_rate : float
-        Learning rate of the pretrained layers as a share of that of the rest; 0 keeps them.
+        Learning rate of the pretrained layers as a share of that of the rest. Layers that are not
+        to learn at all are frozen (`training.freeze`).
     layer_decay : float
         The rate of each layer is so many times that of the layer above it.
     unfreeze_steps : int
@@ -154,15 +155,12 @@ class TransferSettings:
     def from_mapping(cls, values: Mapping) -> TransferSettings:
         """Check `training.pretrained` and complete it with defaults."""
         settings = complete_settings("training.pretrained", values, asdict(cls()))
-        if not 0 <= settings["trunk_rate"] <= 1:
-            raise InputError(
-                f"training.pretrained.trunk_rate is {settings['trunk_rate']}; expected 0 to 1"
-            )
-        if not 0 < settings["layer_decay"] <= 1:
-            raise InputError(
-                f"training.pretrained.layer_decay is {settings['layer_decay']}; expected above 0 "
-                "and at most 1"
-            )
+        for name in ("trunk_rate", "layer_decay"):
+            if not 0 < settings[name] <= 1:
+                raise InputError(
+                    f"training.pretrained.{name} is {settings[name]}; expected above 0 and at "
+                    "most 1"
+                )
         if settings["unfreeze_steps"] < 0:
             raise InputError(
                 f"training.pretrained.unfreeze_steps is {settings['unfreeze_steps']}; expected 0 "

@@ -29,11 +29,13 @@ from genomesieve.domain_norm import use_laboratories
 from genomesieve.errors import InputError
 from genomesieve.files import whole_file
 from genomesieve.freezing import freeze, training_mode
+from genomesieve.layer_rates import LayerRates
 from genomesieve.losses import weighted_loss
 from genomesieve.memory_limits import more_parts
 from genomesieve.mixing import mixed_rows
 from genomesieve.networks import log_prior
 from genomesieve.norms import has_batch_statistics
+from genomesieve.pretraining_settings import TransferSettings
 from genomesieve.prior_correction import correct_outputs, output_correction
 from genomesieve.training_settings import TrainingSettings
 from genomesieve.validation import validation_average_precision
@@ -82,6 +84,8 @@ class Trainer:
         What is learned beside the classes.
     workers : Workers
         The processes that train together, each with a Trainer of its own.
+    transfer : TransferSettings or None
+        How stem and trunk learn that are pretrained.
 
     Raises
     ------
@@ -104,6 +108,7 @@ class Trainer:
         fingerprint: str = "",
         auxiliary: Auxiliary | None = None,
         workers: Workers = ALONE,
+        transfer: TransferSettings | None = None,
     ):
         self.network = network.to(device)
         self.auxiliary = auxiliary
@@ -125,8 +130,9 @@ class Trainer:
         training_mode(self.network, self._held)
         self._batch_statistics = has_batch_statistics(self.network)
         self._parallel = workers.parallel(self.network, device)
+        self._rates = LayerRates(self.network, transfer)
         self.optimizer = torch.optim.AdamW(
-            [weight for weight in self.network.parameters() if weight.requires_grad],
+            self._rates.parameter_groups(settings.learning_rate),
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
         )
@@ -244,9 +250,10 @@ class Trainer:
     def _step(self) -> list[float]:
         """Run one optimiser step and return its losses: of the classes, then of auxiliary tasks."""
         step = self.state.step
-        training_mode(self.network, self._held)
+        training_mode(self.network, [*self._held, *self._rates.held(step)])
         batch = self._batch(step)
         losses = self._gradient_that_fits(batch)
+        self._rates.drop_gradients(step)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
         # Reading the loss waits for the GPU; the next batch is ready then.
         if self.makes_ahead and step + 1 < self.settings.steps:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from genomesieve.errors import InputError
 from genomesieve.freezing import check_parts
 from genomesieve.losses import Imbalance
+from genomesieve.pretraining_settings import TransferSettings
 from genomesieve.prior_correction import check_correction
 from genomesieve.settings import complete_settings, require_above_zero
 
@@ -53,6 +54,8 @@ class TrainingSettings:
         Parts of the network that keep their weights and statistics (`freezing.PARTS`).
     freeze_norms : bool
         Whether batch normalisation keeps its statistics everywhere.
+    pretrained : mapping
+        Of `pretraining_settings.TransferSettings`, for networks that start from a pretrained trunk.
     """
 
     steps: int = 1000
@@ -73,6 +76,7 @@ class TrainingSettings:
     prior_correction: bool = False
     freeze: tuple[str, ...] = ()
     freeze_norms: bool = False
+    pretrained: dict = field(default_factory=dict)
 
     @classmethod
     def from_mapping(cls, values: Mapping) -> TrainingSettings:
@@ -91,6 +95,7 @@ class TrainingSettings:
             if not settings[name] >= 0:
                 raise InputError(f"training.{name} is {settings[name]}; expected 0 or more")
         check_parts(settings["freeze"])
+        TransferSettings.from_mapping(settings["pretrained"])
         complete = cls(**settings)
         if complete.prior_correction:
             check_correction(complete.imbalance)

@@ -1,8 +1,8 @@
 """Windows of unlabelled genomes with hidden bases, made when they are needed.
 
 A stretch is an interval of a contig that is used, and nothing outside of it is ever read: bases
-beyond its ends are unknown, as beyond the ends of a contig. So held-out bases cannot reach training,
-not even as the context of a window beside them.
+beyond its ends are unknown, as beyond the ends of a contig. So held-out bases cannot reach
+training, not even as the context of a window beside them.
 """
 
 from __future__ import annotations
