@@ -1,4 +1,5 @@
 # results/genomes/{genome}/         encoded genomes, shared by all screens
+# results/pretraining/{name}/       stem and trunk learned without labels, and their perplexity
 # results/{screen}/                 one learning problem: sites, split, windows, training, report
 # {road}/model, {road}/scan/...     the screen's model (road = results/{screen}), a baseline (road =
 #                                   results/{screen}/baselines/{baseline}), the network of one seed
@@ -22,6 +23,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/packages.smk"
 include: "workflow/rules/genome.smk"
 include: "workflow/rules/sites.smk"
+include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/rounds.smk"
 include: "workflow/rules/scan.smk"
@@ -45,4 +47,5 @@ rule all:
             screen=PLAN.screens,
             page=("report.html", "provenance.json"),
         ),
+        expand("results/pretraining/{name}/perplexity.tsv", name=PLAN.pretraining),
         scans(PLAN),

@@ -23,12 +23,16 @@ from genomesieve.regions import parse_regions
 from genomesieve.splitting import (
     PARTS,
     SCREEN,
+    keep_train_share,
     locate,
     screen_only,
     separate_parts,
     split_by_fractions,
     split_by_lists,
 )
+
+SHARE = ("train_share", "train_block", "train_seed")
+"""Settings of how much of the training part is used; they go with contigs and fractions."""
 
 
 def choose_parts(
@@ -38,13 +42,15 @@ def choose_parts(
     key = f"split of genome {genome}"
     if not isinstance(settings, dict):
         raise InputError(f"{key}: found {settings!r}; expected contigs, or fractions and block")
-    unknown = [name for name in settings if name not in ("contigs", "fractions", "block")]
+    known = ("contigs", "fractions", "block", *SHARE)
+    unknown = [name for name in settings if name not in known]
     if unknown:
         raise InputError(
             f"{key}, key {unknown[0]}: unknown; expected contigs, or fractions and block"
         )
     if ("contigs" in settings) == ("fractions" in settings):
-        raise InputError(f"{key}: found {sorted(settings)}; expected either contigs or fractions")
+        found = sorted(set(settings) - set(SHARE))
+        raise InputError(f"{key}: found {found}; expected either contigs or fractions")
     if "contigs" in settings:
         if "block" in settings:
             raise InputError(f"{key}, key block: goes with fractions only; found contigs")
@@ -53,6 +59,23 @@ def choose_parts(
     if block is not None and (isinstance(block, bool) or not isinstance(block, int) or block < 1):
         raise InputError(f"{key}, key block: found {block!r}; expected bp, a positive integer")
     return split_by_fractions(settings["fractions"], block, regions, genome)
+
+
+def share_train(
+    settings: dict, intervals: pd.DataFrame, genome: str
+) -> tuple[pd.DataFrame, dict[str, object]]:
+    """Keep the share of the training part that is asked for; return also how it was chosen."""
+    share = settings.get("train_share", 1)
+    block, seed = settings.get("train_block"), settings.get("train_seed", 0)
+    key = f"split of genome {genome}, key"
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+        raise InputError(f"{key} train_share: found {share!r}; expected above 0 and at most 1")
+    for name, value, least in (("train_block", block, 1), ("train_seed", seed, 0)):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not (value is None and name == "train_block") and not (whole and value >= least):
+            raise InputError(f"{key} {name}: found {value!r}; expected {least} or more")
+    kept = keep_train_share(intervals, share, block, seed, genome)
+    return kept, {"train_share": share, "train_block": block, "train_seed": seed}
 
 
 def check_parts(
@@ -110,7 +133,9 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         type=json_value,
         default=None,
         help='JSON: {"contigs": {"train": ["chr1", "chr2:0-1000"], "valid": [..], "calibrate": '
-        '[..], "test": [..]}} or {"fractions": {"train": 0.7, ..}, "block": bp}',
+        '[..], "test": [..]}} or {"fractions": {"train": 0.7, ..}, "block": bp}; either with '
+        '"train_share": the share of the training part that is used, in whole blocks of '
+        '"train_block" bp drawn with "train_seed" (the rest belongs to no part)',
     )
     add("--guard", type=int, default=0, help="least distance between parts of a contig, bp")
     add("--resolution", type=int, default=1, help="bases a bin; a part needs one whole bin")
@@ -127,9 +152,11 @@ def make_split(
     """Return the split and the entries of the summary that say how it was made."""
     if arguments.screen_only:
         split, method, before = screen_only(regions), "screen", None
+        apart, how = split, {}
     else:
         before, method = choose_parts(arguments.settings, regions, contigs, arguments.genome)
-        split = separate_parts(before, arguments.guard)
+        apart = separate_parts(before, arguments.guard)
+        split, how = share_train(arguments.settings, apart, arguments.genome)
     used = _bases(regions)
     assigned = used if before is None else _bases(before)
     details = {
@@ -137,7 +164,12 @@ def make_split(
         "guard": arguments.guard,
         "resolution": arguments.resolution,
         "regions_bp": used,
-        "dropped_bp": {"in no part": used - assigned, "guard zones": assigned - _bases(split)},
+        "dropped_bp": {
+            "in no part": used - assigned,
+            "guard zones": assigned - _bases(apart),
+            "train_share": _bases(apart) - _bases(split),
+        },
+        **how,
     }
     return split, details
 

@@ -189,6 +189,10 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
     run("train_model.py", *data, *labels, "--windows", "a.parquet", "--output-dir", "net",
         "--model", '{"preset": "dilated", "channels": 4}', "--device", "cpu",
         "--training", '{"steps": 4, "batch": 4, "validations": 1}')  # fmt: skip
+    run("pretrain_model.py", "--genome", "toy=toy", "--split", '{"toy": {"held_out": ["chr2"]}}',
+        "--model", '{"preset": "dilated", "channels": 4}', "--training",
+        '{"steps": 2, "batch": 4, "length": 500, "validations": 1, "two_sided": 2}',
+        "--device", "cpu", "--output-dir", "trunk")  # fmt: skip
     run("harvest_negatives.py", "--model", "net", *data, "--classes", classes, "--device", "cpu",
         "--settings", '{"most": 20}', "--output", "n.parquet", "--summary", "n.json")  # fmt: skip
     sources = '{"length": 1000, "windows": 20, "sources": {"uniform": 0.5, "hard": 0.5}}'

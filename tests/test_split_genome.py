@@ -135,3 +135,61 @@ def test_runs_as_a_program(repository):
     script = repository / "scripts" / "split_genome.py"
     done = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True)
     assert done.returncode == 0 and "--guard" in done.stdout
+
+
+def bases(split, part):
+    mine = split[split["part"] == part]
+    return {(row.contig, at) for row in mine.itertuples() for at in range(row.start, row.end)}
+
+
+@pytest.mark.parametrize("how", [{"contigs": LISTS}, {"fractions": dict.fromkeys(PARTS, 0.25)}])
+def test_a_share_of_the_training_part_is_used_and_the_rest_is_in_no_part(genome, how):
+    """Shares are of whole blocks, each within the next larger one; other parts stay."""
+    assert run(genome, how) == 0
+    whole = read(genome)
+    before, kept = bases(whole, "train"), set()
+    for share in (0.1, 0.3, 0.6, 1.0):
+        settings = how | {"train_share": share, "train_block": 20, "train_seed": 5}
+        assert run(genome, settings) == 0
+        split = read(genome)
+        assert (
+            split[split["part"] != "train"]
+            .reset_index(drop=True)
+            .equals(whole[whole["part"] != "train"].reset_index(drop=True))
+        )
+        mine = bases(split, "train")
+        assert kept < mine <= before
+        assert abs(len(mine) - share * len(before)) <= 20
+        summary = json.loads((genome.parent / "split.json").read_text())
+        assert summary["dropped_bp"]["train_share"] == len(before) - len(mine)
+        assert (summary["train_share"], summary["train_block"]) == (share, 20)
+        kept = mine
+    assert kept == before
+
+
+def test_the_seed_chooses_the_share(genome):
+    found = []
+    for seed in (0, 0, 1):
+        settings = {"contigs": LISTS, "train_share": 0.2, "train_block": 20, "train_seed": seed}
+        assert run(genome, settings) == 0
+        found.append(bases(read(genome), "train"))
+    assert found[0] == found[1] != found[2]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"train_share": 0}, "train_share: found 0; expected above 0 and at most 1"),
+        ({"train_share": True}, "train_share: found True"),
+        ({"train_share": 0.5, "train_block": 0}, "train_block: found 0; expected 1 or more"),
+        ({"train_share": 0.5, "train_seed": -1}, "train_seed: found -1; expected 0 or more"),
+        (
+            {"train_share": 0.01, "train_block": 100},
+            "train_share: 0.01 of 1000 bp is less than half a block of 100 bp",
+        ),
+    ],
+)
+def test_shares_that_cannot_be_are_named(genome, capsys, settings, message):
+    assert run(genome, {"contigs": LISTS} | settings) == 1
+    assert message in capsys.readouterr().err
+    assert not (genome.parent / "split.tsv").exists()

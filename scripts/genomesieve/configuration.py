@@ -22,6 +22,12 @@ from genomesieve.auxiliary_settings import resolve_auxiliary
 from genomesieve.custom_settings import CustomSettings, check_sources, output_order
 from genomesieve.errors import InputError
 from genomesieve.files import existing_file
+from genomesieve.pretraining_plan import (
+    ROOT,
+    PretrainingPlan,
+    check_pretrained,
+    resolve_pretrainings,
+)
 from genomesieve.settings import bigwig_classes
 from genomesieve.sharding import default_shards
 from genomesieve.training_plan import TrainingPlan
@@ -211,12 +217,15 @@ class Plan:
         The configuration, completed with defaults.
     signals : dict
         Rows of the sheet of tracks that are read as numbers, by genome and track.
+    pretraining : dict
+        PretrainingPlan by name.
     """
 
     genomes: dict[str, Genome]
     screens: dict[str, Screen]
     settings: dict
     signals: dict[str, dict[str, dict]] = field(default_factory=dict)
+    pretraining: dict[str, PretrainingPlan] = field(default_factory=dict)
 
     @property
     def packages(self) -> dict[str, dict]:
@@ -280,6 +289,11 @@ def resolve_plan(
             f"config: screens.{RESERVED_SCREEN}: results/{RESERVED_SCREEN} holds the encoded "
             "genomes; expected another name"
         )
+    if ROOT in settings["screens"]:
+        raise InputError(
+            f"config: screens.{ROOT}: results/{ROOT} holds pretrained networks; expected another "
+            "name"
+        )
     if RESERVED_PACKAGE in settings["packages"]:
         raise InputError(
             f"config: packages.{RESERVED_PACKAGE}: resources/{RESERVED_PACKAGE} holds the files of "
@@ -293,7 +307,13 @@ def resolve_plan(
     screens = {
         name: _screen(name, screen, genomes, tracks) for name, screen in settings["screens"].items()
     }
-    return Plan(genomes, screens, settings, _number_tracks(tracks))
+    pretraining = resolve_pretrainings(settings["pretraining"], genomes)
+    for name, screen in screens.items():
+        try:
+            check_pretrained(screen.settings, screen.architecture, pretraining)
+        except InputError as error:
+            raise InputError(f"config: screens.{name}.{error}") from None
+    return Plan(genomes, screens, settings, _number_tracks(tracks), pretraining)
 
 
 def complete(document: Mapping, schema: dict, source: str) -> dict:

@@ -20,6 +20,7 @@ COLUMNS = ["contig", "start", "end", "part"]
 
 _LARGEST_BLOCK = 1_000_000
 _DEFAULT_BLOCKS = 40
+_SHARED_BLOCKS = 200
 _TOLERANCE = 1 / 3
 """Whole contigs are used if every part gets its share to within this part of it."""
 
@@ -168,6 +169,55 @@ def separate_parts(intervals: pd.DataFrame, guard: int) -> pd.DataFrame:
     for row in intervals[COLUMNS].itertuples(index=False):
         _push_interval(kept, list(row), guard, sizes)
     return pd.DataFrame(kept, columns=COLUMNS).astype({"start": "int64", "end": "int64"})
+
+
+def keep_train_share(
+    intervals: pd.DataFrame, share: float, block: int | None, seed: int, genome: str
+) -> pd.DataFrame:
+    """Leave out all but a share of the training part, in whole blocks; other parts stay.
+
+    What is left out belongs to no part, so that nothing there is learned from, as a site or as a
+    negative. Blocks are cut along each interval and drawn without replacement; those of a smaller
+    share are among those of a larger one with the same seed and block.
+
+    Parameters
+    ----------
+    intervals : pandas.DataFrame
+        Columns contig, start, end, part in genome order, after `separate_parts`.
+    share : float
+        Of the training part's bases, above 0 and at most 1.
+    block : int or None
+        Bases a block; None means a two-hundredth of the training part.
+    seed : int
+    genome : str
+        Name, for messages.
+
+    Raises
+    ------
+    InputError
+        If the share is less than half a block.
+    """
+    if share == 1:
+        return intervals
+    train = intervals[intervals["part"] == PARTS[0]]
+    total = int((train["end"] - train["start"]).sum())
+    block = block or max(1, total // _SHARED_BLOCKS)
+    blocks = _cut_regions(train, block)
+    order = np.random.default_rng(seed).permutation(len(blocks))
+    sizes = (blocks["end"] - blocks["start"]).to_numpy()[order]
+    # As many whole blocks as come nearest to the share.
+    kept = int(np.argmin(np.abs(np.append(0, np.cumsum(sizes)) - share * total)))
+    if kept == 0:
+        raise InputError(
+            f"split of genome {genome}, key train_share: {share:g} of {total} bp is less than half "
+            f"a block of {block} bp; expected a larger share, or a smaller train_block"
+        )
+    chosen = blocks.iloc[np.sort(order[:kept])].assign(part=PARTS[0])
+    others = intervals[intervals["part"] != PARTS[0]]
+    rank = {name: row for row, name in enumerate(dict.fromkeys(intervals["contig"]))}
+    table = pd.concat([chosen, others], ignore_index=True)
+    keys = (table["start"].to_numpy(), table["contig"].map(rank).to_numpy())
+    return merge_touching(table.iloc[np.lexsort(keys)])
 
 
 def check_distances(split: pd.DataFrame, guard: int, source: str) -> None:

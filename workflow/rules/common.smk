@@ -22,6 +22,8 @@ for module in (
     "custom_settings",
     "architecture",
     "auxiliary_settings",
+    "pretraining_settings",
+    "pretraining_plan",
     "sources",
     "training_plan",
     "sharding",
@@ -92,6 +94,7 @@ SCRIPT_DIGESTS = {
             "train_model.py",
             "import_model.py",
         ),
+        *("pretrain_model.py",),
         *(
             "harvest_negatives.py",
             "combine_seeds.py",
@@ -252,6 +255,51 @@ def of_seeds(file):
 def member_options(wildcards, input):
     """Write the options that name the networks of all seeds."""
     return option("--member", [Path(file).parent for file in input.models])
+
+
+def pretraining_of(wildcards):
+    """Return the pretraining that a job belongs to."""
+    return PLAN.pretraining[wildcards.pretraining]
+
+
+def pretraining_files(file):
+    """Return an input function: a file of all genomes that a network is pretrained on."""
+
+    def paths(wildcards):
+        names = pretraining_of(wildcards).genomes
+        return [f"results/genomes/{name}/{file}" for name in names]
+
+    return paths
+
+
+def pretraining_options(wildcards):
+    """Write the options that say what a network is pretrained on, and how."""
+    plan = pretraining_of(wildcards)
+    genomes = [f"{name}=results/genomes/{name}" for name in plan.genomes]
+    settings = plan.settings
+    return " ".join(
+        [
+            option("--genome", genomes),
+            option("--split", [json.dumps(plan.split)]),
+            option("--model", [json.dumps(settings["model"])]),
+            option("--training", [json.dumps(settings["training"])]),
+            option("--reverse-complement", [settings["reverse_complement"]]),
+            option("--seed", [settings["seed"]]),
+        ]
+    )
+
+
+def pretrained_trunk(wildcards):
+    """Return the pretrained stem and trunk that a screen's network starts from, if there is one."""
+    name = screen_of(wildcards).settings["pretrained"]
+    folder = PLAN.pretraining[name].folder if name else ""
+    return [f"{folder}/{file}" for file in ("trunk.safetensors", "model.json") if name]
+
+
+def pretrained_option(wildcards, input):
+    """Write the option that names its folder."""
+    folders = {str(Path(file).parent) for file in input.pretrained}
+    return option("--pretrained", folders)
 
 
 def first_seed(wildcards):
@@ -432,6 +480,7 @@ def shard_size(wildcards, input):
 # Names contain no slash, so that the network's paths are never read as those of a baseline.
 wildcard_constraints:
     screen=alternatives(PLAN.screens),
+    pretraining=alternatives(PLAN.pretraining),
     genome=alternatives(PLAN.genomes),
     baseline=alternatives(
         dict.fromkeys(

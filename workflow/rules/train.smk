@@ -70,6 +70,7 @@ rule train_model:
         source=source("train_model.py"),
         windows=training_windows,
         former=former_weights,
+        pretrained=pretrained_trunk,
         codes=for_genomes("train_genomes", "results/genomes/{genome}/codes.npy"),
         contigs=for_genomes("train_genomes", "results/genomes/{genome}/contigs.tsv"),
         summaries=for_genomes("train_genomes", "results/genomes/{genome}/summary.json"),
@@ -119,6 +120,7 @@ rule train_model:
         checkpoint="results/{screen}/checkpoint/base-round{round}-seed{seed}",
         device=PLAN.settings["device"],
         start=former_options,
+        pretrained=pretrained_option,
         folder=subpath(output.model, parent=True),
     message:
         "Training the network of screen {wildcards.screen}, seed {wildcards.seed}, round"
@@ -131,7 +133,7 @@ rule train_model:
         " --classes {params.classes:q} --labels {params.labels:q}"
         " --reverse-complement {params.reverse_complement:q}"
         " --ignore-margin {params.ignore_margin:q} --seed {wildcards.seed:q}"
-        " {params.start} --device {params.device:q} --checkpoint {params.checkpoint:q}"
+        " {params.start} {params.pretrained} --device {params.device:q} --checkpoint {params.checkpoint:q}"
         " --threads {threads} --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
