@@ -380,6 +380,61 @@ def test_a_round_with_signals_of_two_laboratories_and_an_auxiliary_track(reposit
     assert "dilated.round0" in set(metrics["model"]) and "Paris" in set(metrics["batch"])
 
 
+# --- a pretrained stem and trunk -----------------------------------------------------------------
+
+
+def write_pretraining(folder):
+    """Write the toy configuration with a pretraining that its screen starts from, on a share."""
+    path = write_toy(folder)
+    config = yaml.safe_load(path.read_text())
+    screen = config["screens"]["toy"]
+    screen["split"]["toy"] |= {"train_share": 0.5, "train_block": 4000}
+    screen |= {"pretrained": "plants"}
+    screen["training"]["pretrained"] = {"trunk_rate": 0.5, "unfreeze_steps": 5}
+    config["pretraining"] = {
+        "plants": {
+            "genomes": ["toy"],
+            "split": {"toy": {"train": ["chr1:0-36000"], "held_out": ["chr2"]}},
+            "model": dict(screen["model"]),
+            "training": {"steps": 10, "batch": 4, "length": 500, "validations": 1, "two_sided": 3},
+        }
+    }
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+@pytest.mark.timeout(900)
+def test_a_screen_starts_from_a_pretrained_trunk(repository, tmp_path):
+    config = str(write_pretraining(tmp_path))
+    options = ("--configfile", config)
+    plan = snakemake(repository, tmp_path, *options, "--dry-run", "--printshellcmds")
+    assert "pretrain_model" in assert_commands_are_understood(plan)
+    done = snakemake(repository, tmp_path, *options, "--cores", "2")
+    assert done.returncode == 0, done.stderr[-4000:]
+    results = tmp_path / "results"
+    table = pd.read_csv(results / "pretraining/plants/perplexity.tsv", sep="\t")
+    assert set(table["kind"]) == {"network", "letters", "one-sided", "two-sided"}
+    said = json.loads((results / "toy/model/model.json").read_text())
+    assert said["training"]["pretrained"]["unfreeze_steps"] == 5
+    split = pd.read_csv(results / "toy/split/toy.tsv", sep="\t")
+    train = split[split["part"] == "train"]
+    assert (train["end"] - train["start"]).sum() == pytest.approx(18_000, abs=2000)
+    # Windows lie in what was kept, and nowhere else.
+    windows = pd.read_parquet(results / "toy/windows/augmented.parquet")
+    for row in windows[windows["part"] == "train"].itertuples():
+        inside = (train["start"] <= row.start) & (row.start + row.length <= train["end"])
+        assert inside.any()
+    again = snakemake(repository, tmp_path, *options, "--dry-run")
+    assert planned_jobs(again) == {}
+    # Another seed of the pretraining trains the screen again, and encodes nothing.
+    content = yaml.safe_load(Path(config).read_text())
+    content["pretraining"]["plants"]["seed"] = 1
+    Path(config).write_text(yaml.safe_dump(content))
+    jobs = planned_jobs(snakemake(repository, tmp_path, *options, "--dry-run"))
+    assert jobs["pretrain_model"] == jobs["train_model"] == jobs["calibrate_model"] == 1
+    assert not {"encode_genome", "sample_windows", "split_genome"} & set(jobs)
+
+
 # --- ready-made configurations -------------------------------------------------------------------
 
 
