@@ -40,7 +40,7 @@ from genomesieve.architecture import (
     resolve_network,
 )
 from genomesieve.auxiliary import Auxiliary, measure_spread, prior_loss
-from genomesieve.auxiliary_settings import AuxiliaryTask, resolve_auxiliary
+from genomesieve.auxiliary_settings import resolve_auxiliary
 from genomesieve.batches import WindowSource
 from genomesieve.bundle import Bundle, save_bundle
 from genomesieve.command_line import (
@@ -60,7 +60,6 @@ from genomesieve.command_line import (
 from genomesieve.description import describe_network, table_of
 from genomesieve.devices import choose_device, choose_devices, reported_memory, run_processes
 from genomesieve.distributed import ALONE, Workers, device_of_process, joined, torchrun_place
-from genomesieve.errors import InputError
 from genomesieve.files import file_digest
 from genomesieve.labelled_genome import open_labelled_genomes, read_splits, shared_strandedness
 from genomesieve.memory_limits import ADVICE
