@@ -50,7 +50,7 @@ from real_data import ARABIDOPSIS_CONTIG as CONTIG  # noqa: E402
 from real_data import ARABIDOPSIS_FASTA as FASTA  # noqa: E402
 from real_data import ARABIDOPSIS_GTF as GTF  # noqa: E402
 
-from genomesieve.adaptation import bundle_for_genome  # noqa: E402
+from genomesieve.laboratory_statistics import bundle_for_genome  # noqa: E402
 from genomesieve.alphabet import DNA  # noqa: E402
 from genomesieve.annotation import read_annotation  # noqa: E402
 from genomesieve.architecture import resolve_architecture  # noqa: E402
