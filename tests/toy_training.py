@@ -62,8 +62,8 @@ def toy_trainer(
         network = build_network(architecture, 2, "exclusive", reverse_complement)
     defaults = {"steps": 12, "batch": 6, "validations": 3, "patience": 99, "learning_rate": 0.01}
     given = TrainingSettings.from_mapping(defaults | settings)
-    rest = given, 0, CPU, np.array([0.03, 0.03]), checkpoint, "toy", None, workers, transfer
-    return Trainer(network, source, source, ["x", "y"], "exclusive", *rest)
+    rest = given, 0, CPU, np.array([0.03, 0.03]), checkpoint, "toy", None, workers
+    return Trainer(network, source, source, ["x", "y"], "exclusive", *rest, transfer=transfer)
 
 
 def run_together(work: Callable[..., None], size: int, folder: Path, *arguments) -> None:
