@@ -424,6 +424,8 @@ def test_a_screen_starts_from_a_pretrained_trunk(repository, tmp_path):
     for row in windows[windows["part"] == "train"].itertuples():
         inside = (train["start"] <= row.start) & (row.start + row.length <= train["end"])
         assert inside.any()
+    provenance = json.loads((results / "toy/provenance.json").read_text())
+    assert "plants" in provenance["settings"]["pretraining"]
     again = snakemake(repository, tmp_path, *options, "--dry-run")
     assert planned_jobs(again) == {}
     # Another seed of the pretraining trains the screen again, and encodes nothing.

@@ -53,6 +53,16 @@ def test_a_pretraining_is_completed(config, schemas):
     assert plan.architecture.resolution == 1
 
 
+def test_the_example_of_the_documentation_resolves(config, schemas, repository):
+    text = (repository / "config" / "README.md").read_text().split("## Pretraining")[1]
+    example = yaml.safe_load(text.split("```")[1].removeprefix("yaml"))
+    screen = config["screens"]["splice"] | example["screens"]["splice"]
+    config |= {"pretraining": example["pretraining"], "screens": {"splice": screen}}
+    plan = resolve_plan(config, *schemas)
+    assert plan.screens["splice"].settings["pretrained"] == "plants"
+    assert plan.pretraining["plants"].genomes == ("athaliana", "alyrata")
+
+
 def test_nothing_is_pretrained_without_the_section(config, schemas):
     del config["pretraining"], config["screens"]["splice"]["pretrained"]
     assert resolve_plan(config, *schemas).pretraining == {}

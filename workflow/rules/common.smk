@@ -821,11 +821,31 @@ def report_data(wildcards):
     return " ".join(texts)
 
 
+def known_genomes(wildcards):
+    """Return the genomes that a screen uses, and those that its network was pretrained on."""
+    screen = screen_of(wildcards)
+    name = screen.settings["pretrained"]
+    others = PLAN.pretraining[name].genomes if name else ()
+    return list(dict.fromkeys([*screen.used_genomes, *others]))
+
+
 def fasta_files(wildcards):
-    """Return the FASTA file of every genome that a screen uses."""
-    return {
-        name: PLAN.genomes[name].fasta for name in screen_of(wildcards).used_genomes
-    }
+    """Return the FASTA file of each of them."""
+    return {name: PLAN.genomes[name].fasta for name in known_genomes(wildcards)}
+
+
+def known_summaries(wildcards):
+    """Return the summary of each of them."""
+    names = known_genomes(wildcards)
+    return [f"results/genomes/{name}/summary.json" for name in names]
+
+
+def provenance_settings(wildcards):
+    """Return a screen's settings, and those of the pretraining that it starts from, as JSON."""
+    settings = screen_of(wildcards).settings
+    name = settings["pretrained"]
+    more = {"pretraining": {name: PLAN.pretraining[name].settings}} if name else {}
+    return json.dumps(settings | more)
 
 
 def user_files(wildcards):
@@ -857,7 +877,7 @@ def provenance_data(wildcards):
             named(
                 "--genome-summary",
                 "results/genomes/{genome}/summary.json",
-                screen.used_genomes,
+                known_genomes(wildcards),
                 screen,
             ),
             named("--sites-summary", sites, screen.labelled_genomes, screen),

@@ -70,7 +70,7 @@ rule record_provenance:
         weights="results/{screen}/model/model.safetensors",
         fastas=lambda wildcards: list(fasta_files(wildcards).values()),
         files=user_files,
-        summaries=for_genomes("used_genomes", "results/genomes/{genome}/summary.json"),
+        summaries=known_summaries,
         sites=for_genomes(
             "labelled_genomes", "results/{screen}/sites/{genome}.summary.json"
         ),
@@ -89,7 +89,7 @@ rule record_provenance:
         code=digest("record_provenance.py"),
         scripts=lambda wildcards: json.dumps(SCRIPT_DIGESTS),
         versions=json.dumps({"snakemake": snakemake_version}),
-        settings=report_settings,
+        settings=provenance_settings,
         data=provenance_data,
         times=lambda wildcards: option("--time-logs", time_logs(wildcards)),
     message:
