@@ -134,7 +134,7 @@ def pretrain(arguments: argparse.Namespace) -> None:
     parts = open_parts(arguments.genome, genomes, intervals)
     torch.manual_seed(arguments.seed)
     network = build_base_network(architecture, arguments.reverse_complement)
-    log_start(arguments, architecture, parts, network)
+    log_start(arguments, architecture, parts, network, settings.length)
     train = MaskedWindows(
         *(parts[TRAIN], architecture, settings.length, settings.masks),
         *(settings.repeat_weight, arguments.seed),
@@ -149,8 +149,10 @@ def pretrain(arguments: argparse.Namespace) -> None:
         *(network, train, watched, settings, arguments.seed, device, arguments.checkpoint),
         fingerprint(arguments, genomes),
     )
+    # The checkpoint ends with training: what takes long and may fail comes before.
+    others = kmer_models(parts[TRAIN], measured, settings, arguments.seed)
     history = trainer.fit()
-    table = measure(network, device, parts[TRAIN], measured, settings, arguments)
+    table = compare(network_losses(network, measured, device), others, measured, arguments.seed)
     about = describe(arguments, architecture, settings, genomes, intervals, device, parts)
     write_trunk(arguments.output_dir, network, about, history, table)
 
@@ -200,29 +202,33 @@ def held_out_windows(
     return HeldOutWindows(parts[HELD_OUT], settings.length, flank, settings.masks, seed, most)
 
 
-def measure(
-    network: BaseNetwork,
-    device: torch.device,
-    train: Stretches,
-    windows: HeldOutWindows,
-    settings: PretrainingSettings,
-    arguments: argparse.Namespace,
-) -> pd.DataFrame:
-    """Fit the k-mer models and compare everything on the same hidden bases."""
-    hidden = HiddenBases.of(windows)
-    own = "network"
-    losses = {own: network_losses(network, windows, device)}
-    kinds = {own: ("network", np.nan)}
+def kmer_models(
+    train: Stretches, windows: HeldOutWindows, settings: PretrainingSettings, seed: int
+) -> dict[tuple[str, int], np.ndarray]:
+    """Fit all k-mer models; return -log P of each hidden base by kind and k."""
     codes = [train.codes(number) for number in range(len(train))]
+    losses = {}
     for kind, left, right, sizes in families(settings):
-        model: KmerModel = fit_model(codes, left, right, arguments.seed)
-        for k, values in zip(sizes, kmer_losses(model, windows, [sizes[k] for k in sizes])):
-            name = f"{kind} k={k}"
-            losses[name], kinds[name] = values, (kind, k)
+        model: KmerModel = fit_model(codes, left, right, seed)
+        for k, values in zip(sizes, kmer_losses(model, windows, list(sizes.values()))):
+            losses[kind, k] = values
+    return losses
+
+
+def compare(
+    own: np.ndarray,
+    others: Mapping[tuple[str, int], np.ndarray],
+    windows: HeldOutWindows,
+    seed: int,
+) -> pd.DataFrame:
+    """Return the perplexities of the network and of k-mer models on the same hidden bases."""
+    named = {f"{kind} k={k}": values for (kind, k), values in others.items()}
     blocks = blocks_of_windows(len(windows), windows.length)
-    table = perplexity_table(losses, own, hidden, blocks, seed=arguments.seed)
-    table.insert(1, "kind", table["model"].map(lambda name: kinds[name][0]))
-    table.insert(2, "k", table["model"].map(lambda name: kinds[name][1]).astype("Int64"))
+    losses = {"network": own} | named
+    table = perplexity_table(losses, "network", HiddenBases.of(windows), blocks, seed=seed)
+    kinds = {"network": ("network", None)} | dict(zip(named, others))
+    table.insert(1, "kind", [kinds[name][0] for name in table["model"]])
+    table.insert(2, "k", pd.array([kinds[name][1] for name in table["model"]], dtype="Int64"))
     log_verdict(table)
     return table
 
@@ -258,16 +264,19 @@ def log_start(
     architecture: Architecture,
     parts: Mapping[str, Stretches],
     network: BaseNetwork,
+    length: int,
 ) -> None:
     """Log what is about to be trained, on what."""
+    sizes = parts[TRAIN].sizes
     logger.info(
-        "%s: %d parameters, context %d bp, %d base(s) a position; %d bp to train on, %d bp held "
-        "out; %d threads",
+        "%s: %d parameters, context %d bp, %d base(s) a position; %d bp to train on, %d of them in "
+        "intervals shorter than a window, which only k-mer models use; %d bp held out; %d threads",
         architecture.settings.preset,
         sum(weight.numel() for weight in network.parameters()),
         architecture.context,
         architecture.resolution,
-        parts[TRAIN].sizes.sum(),
+        sizes.sum(),
+        sizes[sizes < length].sum(),
         parts[HELD_OUT].sizes.sum(),
         arguments.threads,
     )
