@@ -293,8 +293,9 @@ def main() -> int:
                 place = folder / f"{share:g}-{seed}"
                 place.mkdir(exist_ok=True)
                 cells.append(measure_cell(data, place, trunk, share, seed, arguments))
-        cells.sort(key=lambda cell: (cell["share"], cell["seed"]))
-        write_result(arguments.output, arguments, cells, trunk)
+                cells.sort(key=lambda cell: (cell["share"], cell["seed"]))
+                # Hours may be ahead: what is measured is written.
+                write_result(arguments.output, arguments, cells, trunk)
     return 0
 
 
