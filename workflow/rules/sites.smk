@@ -47,6 +47,7 @@ rule split_genome:
         source=source("split_genome.py"),
         contigs="results/genomes/{genome}/contigs.tsv",
         sites=sites_to_split,
+        table=split_table,
     output:
         split="results/{screen}/split/{genome}.tsv",
         summary="results/{screen}/split/{genome}.summary.json",
