@@ -1,8 +1,8 @@
 """Measure what a screen with stages kept and lost.
 
 In: for every stage the folder of its evaluations (metrics.tsv and draws.parquet of each genome).
-Out: matrix.tsv, the average precision after each stage on what each stage taught, and summary.tsv,
-average, backward and forward transfer and forgetting of each method (genomesieve/forgetting.py says
+Out: matrix.tsv, the average precision after each stage on what each stage taught (and, as task
+`older`, the mean over all earlier stages), and summary.tsv, average, backward and forward transfer and forgetting of each method (genomesieve/forgetting.py says
 how they are defined). Average precision is at each genome's own rate of sites. Intervals are 95 %:
 over blocks of the genome for each model, and over seeds (Student's t) where there are several.
 """
@@ -28,10 +28,13 @@ from genomesieve.forgetting import (
     Task,
     cell_interval,
     make_matrix,
+    older_mean,
     summarise,
 )
 
 _SEED = re.compile(r".*\.seed(\d+)")
+OLDER = "older"
+"""Task that stands for everything that earlier stages taught."""
 STAGE_KEYS = ("key", "name", "method", "before", "genome", "classes", "settings", "evaluation")
 
 
@@ -146,12 +149,17 @@ def matrix_rows(
 ) -> list[dict]:
     """Return the rows of matrix.tsv of one method and seed: each class, then their mean."""
     rows = []
+    settings = stages[keys[-1]]["settings"]
     for row, key in enumerate(keys):
+        shared = {
+            "method": matrix.method, "kind": settings.get("method", "finetune"),
+            "lambda": settings.get("lambda"), "after": stages[key]["name"], "seed": seed,
+        }  # fmt: skip
+        if row:
+            here = shared | {"task": OLDER, "genome": "all"}
+            rows.append(cell(here, "mean", *older_mean(matrix, row), np.nan))
         for column, task in enumerate(matrix.tasks):
-            here = {
-                "method": matrix.method, "after": stages[key]["name"], "task": task.stage,
-                "genome": task.genome, "seed": seed,
-            }  # fmt: skip
+            here = shared | {"task": task.stage, "genome": task.genome}
             for name in task.classes:
                 one = tables[row].get((task.genome, name))
                 if one is not None and not np.isnan(one.value):

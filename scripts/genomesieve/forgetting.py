@@ -131,6 +131,12 @@ def cell_interval(matrix: StageMatrix, row: int, column: int) -> tuple[float, fl
     return interval.low, interval.high
 
 
+def older_mean(matrix: StageMatrix, row: int) -> tuple[float, float, float]:
+    """Return the mean over what earlier stages taught, after a later one, with its interval."""
+    interval = percentile_interval(matrix.draws[row, :row].mean(0))
+    return float(matrix.values[row, :row].mean()), interval.low, interval.high
+
+
 def _statistics(cells: np.ndarray, matrix: StageMatrix) -> dict[str, np.ndarray]:
     """Compute the measures of cells of shape (stages, tasks, repeats), each of shape (repeats,)."""
     last = len(cells) - 1

@@ -859,6 +859,14 @@ def label_classes(wildcards):
     )
 
 
+def classes_of_stages(wildcards):
+    """Write the option that names the classes that need not occur on every genome."""
+    stages = screen_of(wildcards).stages
+    grows = any(stage.introduced for stage in stages.values())
+    names = list(screen_of(wildcards).settings["classes"]) if grows else []
+    return option("--may-lack", [",".join(names)] if names else [])
+
+
 def evaluation_settings(wildcards):
     """Return how scans are evaluated, as JSON: what calibration assumed holds there too."""
     settings = screen_of(wildcards).settings
