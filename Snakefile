@@ -3,8 +3,8 @@
 # results/{screen}/                 one learning problem: sites, split, windows, training, report
 # {road}/model, {road}/scan/...     the screen's model (road = results/{screen}), a baseline (road =
 #                                   results/{screen}/baselines/{baseline}), the network of one seed
-#                                   (.../members/seed{seed}) or of an earlier round of hard
-#                                   negatives (.../rounds/round{round})
+#                                   (.../members/seed{seed}), of an earlier round of hard negatives
+#                                   (.../rounds/round{round}) or stage (.../stages/{stage})
 from snakemake.utils import min_version
 
 min_version("9.19")
@@ -28,6 +28,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/rounds.smk"
 include: "workflow/rules/scan.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/stages.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -49,3 +50,4 @@ rule all:
         ),
         expand("results/pretraining/{name}/perplexity.tsv", name=PLAN.pretraining),
         scans(PLAN),
+        stage_targets(PLAN),

@@ -31,8 +31,9 @@ from genomesieve.splitting import (
     split_by_lists,
 )
 
+WAYS = ("contigs", "fractions", "table")
 SHARE = ("train_share", "train_block", "train_seed")
-"""Settings of how much of the training part is used; they go with contigs and fractions."""
+"""Settings of how much of the training part is used; they go with each of these."""
 
 
 def choose_parts(
@@ -42,23 +43,33 @@ def choose_parts(
     key = f"split of genome {genome}"
     if not isinstance(settings, dict):
         raise InputError(f"{key}: found {settings!r}; expected contigs, or fractions and block")
-    known = ("contigs", "fractions", "block", *SHARE)
+    known = (*WAYS, "block", *SHARE)
     unknown = [name for name in settings if name not in known]
     if unknown:
         raise InputError(
-            f"{key}, key {unknown[0]}: unknown; expected contigs, or fractions and block"
+            f"{key}, key {unknown[0]}: unknown; expected {', '.join(WAYS)}, or fractions and block"
         )
-    if ("contigs" in settings) == ("fractions" in settings):
+    chosen = [way for way in WAYS if way in settings]
+    if len(chosen) != 1:
         found = sorted(set(settings) - set(SHARE))
-        raise InputError(f"{key}: found {found}; expected either contigs or fractions")
+        raise InputError(f"{key}: found {found}; expected one of {', '.join(WAYS)}")
+    if "block" in settings and chosen != ["fractions"]:
+        raise InputError(f"{key}, key block: goes with fractions only; found {chosen[0]}")
+    if "table" in settings:
+        lists = read_lists(settings["table"])
+        return split_by_lists(lists, regions, contigs, genome), "table"
     if "contigs" in settings:
-        if "block" in settings:
-            raise InputError(f"{key}, key block: goes with fractions only; found contigs")
         return split_by_lists(settings["contigs"], regions, contigs, genome), "lists"
     block = settings.get("block")
     if block is not None and (isinstance(block, bool) or not isinstance(block, int) or block < 1):
         raise InputError(f"{key}, key block: found {block!r}; expected bp, a positive integer")
     return split_by_fractions(settings["fractions"], block, regions, genome)
+
+
+def read_lists(path: str) -> dict[str, list[str]]:
+    """Read a table of regions (columns region and part) as the regions of each part."""
+    table = read_table(Path(path), "table of a split", ("region", "part"))
+    return {part: rows["region"].astype(str).tolist() for part, rows in table.groupby("part")}
 
 
 def share_train(
@@ -133,9 +144,10 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         type=json_value,
         default=None,
         help='JSON: {"contigs": {"train": ["chr1", "chr2:0-1000"], "valid": [..], "calibrate": '
-        '[..], "test": [..]}} or {"fractions": {"train": 0.7, ..}, "block": bp}; either with '
-        '"train_share": the share of the training part that is used, in whole blocks of '
-        '"train_block" bp drawn with "train_seed" (the rest belongs to no part)',
+        '[..], "test": [..]}} or {"fractions": {"train": 0.7, ..}, "block": bp} or {"table": a '
+        'tab-separated file with the columns region and part}; each with "train_share": the share '
+        'of the training part that is used, in whole blocks of "train_block" bp drawn with '
+        '"train_seed" (the rest belongs to no part)',
     )
     add("--guard", type=int, default=0, help="least distance between parts of a contig, bp")
     add("--resolution", type=int, default=1, help="bases a bin; a part needs one whole bin")

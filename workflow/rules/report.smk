@@ -23,6 +23,7 @@ rule render_report:
         ),
         windows=windows_summary,
         harvests=harvest_summaries,
+        stages=stage_tables,
     output:
         report=report(
             "results/{screen}/report.html",
