@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from genomesieve.figures import LINES, Panel, Picture, as_plain, put_legend_below
 from genomesieve.report_data import Screen
-from genomesieve.report_numbers import Estimate, decimal
+from genomesieve.report_numbers import Estimate, with_interval
 from genomesieve.report_stages import OLDER, stage_cell, stage_methods, stage_names
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -47,14 +47,14 @@ def _trade_drawer(screen: Screen, stage: str):
 def draw_matrix(axes: Axes, screen: Screen, method: str) -> None:
     """Draw average precision after each stage (rows) on what each stage taught (columns)."""
     stages = stage_names(screen)
-    values = np.array(
-        [[stage_cell(screen, method, row, column).value for column in stages] for row in stages]
-    )
+    cells = [[stage_cell(screen, method, row, column) for column in stages] for row in stages]
+    values = np.array([[cell.value for cell in row] for row in cells])
     axes.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
             colour = "white" if value > 0.6 else "black"
-            axes.text(column, row, decimal(value), ha="center", va="center", color=colour)
+            text = with_interval(cells[row][column]).replace(" (", "\n(")
+            axes.text(column, row, text, ha="center", va="center", color=colour)
     names = [as_plain(name) for name in stages]
     axes.set_xticks(range(len(stages)), names)
     axes.set_yticks(range(len(stages)), [f"after {name}" for name in names])

@@ -127,7 +127,9 @@ def test_pictures_draw_the_numbers(tmp_path):
     screen = read(tmp_path)
     figure, axes = plt.subplots(1, 3)
     draw_matrix(axes[0], screen, "firm")
-    assert [text.get_text() for text in axes[0].texts] == ["0.800", "0.100", "0.700", "0.500"]
+    written = [text.get_text() for text in axes[0].texts]
+    assert [text.split("\n")[0] for text in written] == ["0.800", "0.100", "0.700", "0.500"]
+    assert written[0].endswith("(0.750–0.850)")
     draw_curves(axes[1], screen, "fly")
     assert len(axes[1].get_legend().get_texts()) == 3
     draw_trade_off(axes[2], screen, "human")
