@@ -8,6 +8,10 @@ measured at the genome's own rate of sites.
 
 Mini-batches take equally many windows from every laboratory (--laboratory), where some are named.
 
+Stem and trunk may start from a network that learned without labels (--pretrained, a folder from
+pretrain_model), and learn more slowly than the head, the lower layers more slowly still, or begin
+one after the other from the top.
+
 An unfinished run leaves its state in --checkpoint; the same command takes it up again.
 
 Several devices train in one process each, every one with --threads threads and its share of each
