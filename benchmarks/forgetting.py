@@ -33,6 +33,7 @@ RECIPES = {
     "start_codons": "start_stages",
 }
 """The recipe that holds a sequence's screen."""
+REVERSED = "_reversed"
 FULL_METHODS = {
     "finetune": {"method": "finetune"},
     **{f"ewc_{number:g}": {"method": "ewc", "lambda": number} for number in (0.1, 10, 100, 1000)},
@@ -51,11 +52,11 @@ def configure(sequence: str, full: bool) -> tuple[dict, str]:
     recipe = RECIPES[sequence]
     config = yaml.safe_load((REPOSITORY / f"config/recipes/{recipe}.yaml").read_text())
     screen = config["screens"].pop(recipe)
-    if sequence.endswith("_reversed"):
+    if sequence.endswith(REVERSED):
         screen["stages"] = reversed_stages(screen["stages"])
     if full:
         screen |= {"stage_methods": FULL_METHODS, "seeds": SEEDS}
-    name = f"{sequence}_full" if full else sequence
+    name = recipe + (REVERSED if sequence.endswith(REVERSED) else "") + ("_full" if full else "")
     config["screens"] = {name: screen}
     return config, name
 

@@ -136,10 +136,14 @@ def test_memory_grows_with_attempts_except_in_training(repository):
     profile = yaml.safe_load((repository / "profiles" / "slurm" / "config.yaml").read_text())
     assert profile["retries"] == 1
     growing = {r for r, one in profile["set-resources"].items() if "attempt" in str(one)}
-    assert set(profile["set-resources"]) - growing == NETWORK_RULES | {"pretrain_model"}
-    for stage in ("train", "pretrain"):
-        rules = (repository / "workflow" / "rules" / f"{stage}.smk").read_text()
-        assert "retries: 0" in rules.split(f"rule {stage}_model:")[1].split("rule ")[0]
+    others = {"adapt_model", "estimate_fisher", "pretrain_model"}
+    assert set(profile["set-resources"]) - growing == NETWORK_RULES | others
+    for file, rule in (
+        *(("train", "train_model"), ("stages", "adapt_model")),
+        ("pretrain", "pretrain_model"),
+    ):
+        rules = (repository / "workflow" / "rules" / f"{file}.smk").read_text()
+        assert "retries: 0" in rules.split(f"rule {rule}:")[1].split("rule ")[0]
 
 
 @pytest.mark.workflow

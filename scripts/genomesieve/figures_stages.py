@@ -96,8 +96,8 @@ def draw_trade_off(axes: Axes, screen: Screen, stage: str) -> None:
             marker=MARKERS[number % len(MARKERS)], linestyle="",
             label=as_plain(_label(method, kind, strength)),
         )  # fmt: skip
-    axes.set_xlabel(f"new: average precision on what {as_plain(stage)} taught")
-    axes.set_ylabel("old: mean over what earlier stages taught")
+    axes.set_xlabel(f"new: average precision of {as_plain(stage)}")
+    axes.set_ylabel("old: mean of earlier stages")
     put_legend_below(axes)
 
 
