@@ -32,7 +32,7 @@ from genomesieve.bootstrap import percentile_interval
 
 FOLDER = REPOSITORY / "benchmarks" / "ablations"
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
-ALSO = {"symmetry": {name: "lstm_augment" for name in ("lstm_average", "lstm_equivariant")}}
+ALSO = {"symmetry": dict.fromkeys(("lstm_average", "lstm_equivariant"), "lstm_augment")}
 """What some screens of an ablation are compared with beside the first one."""
 AVERAGED = ("brier_skill", "ece", "strand_disagreement", "strand_difference")
 """Metrics that are averaged over classes."""
