@@ -98,7 +98,7 @@ SCRIPT_DIGESTS = {
             "calibrate_model.py",
             "scan_genome.py",
         ),
-        *("merge_scan.py", "evaluate_scan.py"),
+        *("merge_scan.py", "evaluate_scan.py", "estimate_transfer.py"),
     )
 }
 """Of everything that calls and figures depend on."""
