@@ -110,7 +110,7 @@ def fit_log_odds(
     Returns
     -------
     slope, intercept : numpy.ndarray, shape=(repeats,)
-        NaN where a histogram has no site, or no finite solution.
+        Not finite where there is no solution. A histogram without sites has none.
     """
     slope, intercept = (np.full(len(sites), value, dtype=np.float64) for value in start)
     total = sites + others
@@ -181,7 +181,8 @@ def expectation_maximisation(
         odds = prevalence[:, None] * ratio
         posterior = odds / (odds + (1 - prevalence)[:, None])
         new = np.einsum("ij,ij->i", counts, posterior) / np.maximum(total, 1)
-        converged = (np.abs(new - prevalence) <= tolerance * new) | (new * total < 0.5)
+        at_bound = (new * total < 0.5) & (new <= prevalence)
+        converged = (np.abs(new - prevalence) <= tolerance * new) | at_bound
         prevalence = new
         if converged.all():
             break

@@ -28,6 +28,7 @@ from genomesieve.prior_shift import ScoreGroups, expectation_maximisation
 from genomesieve.promises import draw_precision, operating_threshold, promised_precision
 from genomesieve.score_counts import ScoreCounts
 from genomesieve.transfer_warnings import class_warnings, sequence_warnings
+
 _SEEN = 64
 """Codes of which one that calibration saw stands for all: 6 % of a score at most."""
 
