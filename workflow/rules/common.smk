@@ -750,6 +750,11 @@ def report_data(wildcards):
             screen.evaluated_genomes,
         ),
         (
+            "--transfer",
+            "results/{screen}/transfer/{genome}.json",
+            screen.scan_genomes,
+        ),
+        (
             "--leakage-summary",
             "results/{screen}/leakage/{genome}.summary.json",
             screen.evaluated_genomes,
