@@ -23,6 +23,8 @@ from measuring import RESULTS, machine
 from roads import REPOSITORY, command_line
 from roads import RESULTS as RUNS
 
+from genomesieve.transfer_warnings import NOTES
+
 CONFIG = REPOSITORY / "benchmarks" / "transfer" / "transfer.yaml"
 NAMES = ("arabidopsis", "fly", "human")
 TITLES = {
@@ -38,8 +40,6 @@ FACTOR = 1.5
 """A prevalence that is off by more than this factor is called badly wrong."""
 POINTS = 0.15
 """So is a precision that is off by more than this."""
-GENERAL = ("relative", "few_blocks")
-"""Warnings that say nothing against an estimate itself."""
 
 
 def run(names: Iterable[str], cores: int) -> None:
@@ -130,7 +130,7 @@ def compare(row: dict, content: dict, kind: str) -> dict:
         values[name] = found[name]["value"]
     about = [one["what"] for one in content["warnings"] if one["class"] in ("", kind)]
     values["warnings"] = ", ".join(about).replace("_", " ") or "none"
-    values["warned"] = bool(set(about) - set(GENERAL))
+    values["warned"] = bool(set(about) - set(NOTES))
     ratio, error = values["em_ratio"], values["em_error"]
     wrong = not ratio or max(ratio, 1 / ratio) > FACTOR or error is None or abs(error) > POINTS
     values["badly_wrong"] = bool(wrong)

@@ -27,6 +27,7 @@ from genomesieve.report_numbers import (
     percent,
     percent_with_interval,
 )
+from genomesieve.transfer_warnings import NOTES
 
 MOST_CLASSES = 3
 """Sentences name each class up to this many, and sum up beyond."""
@@ -126,7 +127,8 @@ def trust_clause(screen: Screen, genome: GenomeResults) -> Markup:
         values = sorted(one.value for _, one in known)
         text += Markup(" From their scores alone, {} to {} of the calls of a class should be right")
         text = text.format(percent(values[0]), percent(values[-1]))
-    warnings = len({row["sentence"] for row in genome.transfer.warnings})
+    against = [row for row in genome.transfer.warnings if row["what"] not in NOTES]
+    warnings = len({row["sentence"] for row in against})
     if not warnings:
         return text + Markup(".") if text else text
     verb = "warning speaks" if warnings == 1 else "warnings speak"

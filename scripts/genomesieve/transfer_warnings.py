@@ -31,6 +31,8 @@ SWAMPED = 0.5
 """Share of the called bins that would be called without any site."""
 APART = 1.5
 """Factor between two estimators of the prevalence."""
+NOTES = ("relative", "few_blocks", "promise")
+"""Short names of what a reader should know although it does not speak against the estimates."""
 
 
 def sequence_warnings(found: Assessment) -> list[Caution]:
@@ -77,7 +79,7 @@ def sequence_warnings(found: Assessment) -> list[Caution]:
 
 def class_warnings(found: Assessment, reliable: bool) -> list[Caution]:
     """Warn where the scores of one class do not support the estimates."""
-    checks = (_unknown, _unseen, _unfit, _swamped, _disagreeing)
+    checks = (_unknown, _unseen, _unfit, _swamped, _disagreeing, _promise)
     warnings = [warning for check in checks for warning in check(found)]
     if not reliable:
         warnings.append(
@@ -200,6 +202,22 @@ def _disagreeing(found: Assessment) -> list[Caution]:
             f"From all scores together there should be {found.value('em_sites'):,.0f} sites, from "
             f"the number of called positions {found.value('bbse_sites'):,.0f}. If only the share "
             "of sites had changed, the two would agree.",
+        )
+    ]
+
+
+def _promise(found: Assessment) -> list[Caution]:
+    """Say where the promise of the calibration does not hold at the estimated prevalence."""
+    value, promised = found.value("em_precision"), found.value("promised_precision")
+    if not found.interval("em_precision")[1] < found.interval("promised_precision")[0]:
+        return []
+    times = 1 / max(found.value("em_prevalence_ratio"), 1e-9)
+    return [
+        Caution(
+            "promise",
+            f"By the estimate sites are {times:.3g} times as rare as where the model was "
+            f"calibrated, so that {_percent(value)} of the calls are right and not the promised "
+            f"{_percent(promised)}.",
         )
     ]
 
