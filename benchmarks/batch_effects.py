@@ -50,7 +50,6 @@ from real_data import ARABIDOPSIS_CONTIG as CONTIG  # noqa: E402
 from real_data import ARABIDOPSIS_FASTA as FASTA  # noqa: E402
 from real_data import ARABIDOPSIS_GTF as GTF  # noqa: E402
 
-from genomesieve.adaptation import bundle_for_genome  # noqa: E402
 from genomesieve.alphabet import DNA  # noqa: E402
 from genomesieve.annotation import read_annotation  # noqa: E402
 from genomesieve.architecture import resolve_architecture  # noqa: E402
@@ -64,6 +63,7 @@ from genomesieve.bundle import Bundle  # noqa: E402
 from genomesieve.gathering import one_hot, with_channels  # noqa: E402
 from genomesieve.genome import EncodedGenome, gather_windows  # noqa: E402
 from genomesieve.labelled_genome import LabelledGenome, part_prevalence  # noqa: E402
+from genomesieve.laboratory_statistics import bundle_for_genome  # noqa: E402
 from genomesieve.layout import ScanLayout, make_layout  # noqa: E402
 from genomesieve.metrics import average_precision  # noqa: E402
 from genomesieve.networks import build_network, set_prior  # noqa: E402

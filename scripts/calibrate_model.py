@@ -22,7 +22,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from genomesieve.adaptation import bundle_for_genome
 from genomesieve.bundle import Bundle, load_bundle, require_classes, save_bundle
 from genomesieve.calibration import calibrate_class, fit_logistic
 from genomesieve.calls import judge_calls, merge_candidates
@@ -53,6 +52,7 @@ from genomesieve.label_counts import (
 )
 from genomesieve.labelled_genome import INTERVAL_COLUMNS, SITE_COLUMNS, read_splits
 from genomesieve.labels_on_bins import ScanLabels, label_bins
+from genomesieve.laboratory_statistics import bundle_for_genome
 from genomesieve.layout import ScanLayout, make_layout
 from genomesieve.planning import PRECISIONS, ScanPlan, plan_scan
 from genomesieve.precision import compare_precisions

@@ -18,7 +18,6 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from genomesieve.adaptation import bundle_for_genome
 from genomesieve.bundle import Bundle, load_bundle, require_classes
 from genomesieve.command_line import (
     add_device_arguments,
@@ -44,6 +43,7 @@ from genomesieve.hard_negatives import (
 )
 from genomesieve.labelled_genome import INTERVAL_COLUMNS, SITE_COLUMNS, read_splits
 from genomesieve.labels_on_bins import label_bins
+from genomesieve.laboratory_statistics import bundle_for_genome
 from genomesieve.layout import make_layout
 from genomesieve.planning import PRECISIONS, plan_scan
 from genomesieve.scanner import Scanner

@@ -28,7 +28,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from genomesieve.adaptation import bundle_for_genome
 from genomesieve.bundle import Bundle, load_bundle
 from genomesieve.chunks import Chunks, shard_of_rows
 from genomesieve.command_line import (
@@ -51,6 +50,7 @@ from genomesieve.errors import InputError
 from genomesieve.files import write_json
 from genomesieve.genome import EncodedGenome
 from genomesieve.hardware import describe_hardware
+from genomesieve.laboratory_statistics import bundle_for_genome
 from genomesieve.layout import ScanLayout, make_layout
 from genomesieve.model_description import require_calibrated
 from genomesieve.planning import ScanPlan

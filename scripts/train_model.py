@@ -27,11 +27,8 @@ import logging
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 
@@ -43,7 +40,7 @@ from genomesieve.architecture import (
     resolve_network,
 )
 from genomesieve.auxiliary import Auxiliary, measure_spread, prior_loss
-from genomesieve.auxiliary_settings import AuxiliaryTask, resolve_auxiliary
+from genomesieve.auxiliary_settings import resolve_auxiliary
 from genomesieve.batches import WindowSource
 from genomesieve.bundle import Bundle, save_bundle
 from genomesieve.command_line import (
@@ -63,31 +60,26 @@ from genomesieve.command_line import (
 from genomesieve.description import describe_network, table_of
 from genomesieve.devices import choose_device, choose_devices, reported_memory, run_processes
 from genomesieve.distributed import ALONE, Workers, device_of_process, joined, torchrun_place
-from genomesieve.errors import InputError
-from genomesieve.files import file_digest, read_table
-from genomesieve.gathering import resident_codes
-from genomesieve.hardware import describe_hardware, software_versions
-from genomesieve.labelled_genome import (
-    LabelledGenome,
-    open_labelled_genomes,
-    part_prevalence,
-    read_splits,
-    shared_strandedness,
-)
+from genomesieve.files import file_digest
+from genomesieve.labelled_genome import open_labelled_genomes, read_splits, shared_strandedness
 from genomesieve.memory_limits import ADVICE
 from genomesieve.motif_filters import fit_shortcut, set_motif_filters
 from genomesieve.motifs import Motif, find_motifs, read_jaspar
 from genomesieve.networks import build_network, set_prior
 from genomesieve.signal_scaling import set_signal_scale, training_moments
-from genomesieve.signals import open_signal
-from genomesieve.track_targets import TrackTargets
 from genomesieve.training import Trainer
+from genomesieve.training_data import (
+    TrainingData,
+    check_laboratories,
+    describe_run,
+    open_tracks,
+    open_training_data,
+    read_windows,
+)
 from genomesieve.training_rounds import TrainingRound
 from genomesieve.training_settings import TrainingSettings
 
 logger = logging.getLogger(__name__)
-
-WINDOW_COLUMNS = ("genome", "contig", "start", "length", "part", "strand", "inclusion")
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -245,23 +237,22 @@ def train_on(arguments: argparse.Namespace, device: torch.device, workers: Worke
     torch.set_num_threads(arguments.threads)
     architecture = resolve_network(arguments.model)
     settings = TrainingSettings.from_mapping(arguments.training)
-    data = open_data(arguments, architecture, settings, device)
-    motifs = start_motifs(arguments, data.classes)
+    stranded, classes = shared_strandedness(arguments.classes), list(arguments.classes)
+    data, auxiliary = open_data(arguments, architecture, settings, device)
+    motifs = start_motifs(arguments, classes)
     network = start_network(arguments, architecture, settings, data, motifs)
-    about = describe_run(arguments, device, data)
+    about = describe_run(data, arguments.windows, arguments.seed, device, arguments.threads)
     about |= {
         "processes": workers.size,
-        "genomes": sorted(data.genomes),
-        "prevalence": dict(zip(data.classes, data.prevalence.tolist())),
         "stem_motifs": [motif.identifier for motif in motifs],
-        "auxiliary": {} if data.auxiliary is None else data.auxiliary.describe(),
+        "auxiliary": {} if auxiliary is None else auxiliary.describe(),
     }
     bundle = Bundle(
         name=architecture.settings.preset,
         network=network,
         architecture=architecture,
-        classes=data.classes,
-        stranded=data.stranded,
+        classes=classes,
+        stranded=stranded,
         labels=arguments.labels,
         reverse_complement=arguments.reverse_complement,
         signals=list(arguments.signals),
@@ -276,7 +267,7 @@ def train_on(arguments: argparse.Namespace, device: torch.device, workers: Worke
         network,
         data.sources["train"],
         data.sources["valid"],
-        data.classes,
+        classes,
         arguments.labels,
         settings,
         arguments.seed,
@@ -284,7 +275,7 @@ def train_on(arguments: argparse.Namespace, device: torch.device, workers: Worke
         data.prevalence,
         arguments.checkpoint,
         fingerprint(arguments, workers),
-        data.auxiliary,
+        auxiliary,
         workers,
     )
     if further is not None and further.corrected:
@@ -297,57 +288,40 @@ def train_on(arguments: argparse.Namespace, device: torch.device, workers: Worke
         save_bundle(arguments.output_dir, bundle)
 
 
-@dataclass(frozen=True)
-class TrainingData:
-    """What is learned from.
-
-    `sources` has parts `train` and `valid`; `prevalence` has shape (classes,).
-    """
-
-    classes: list[str]
-    stranded: bool
-    laboratories: list[str]
-    genomes: dict[str, LabelledGenome]
-    splits: dict[str, pd.DataFrame]
-    sources: dict[str, WindowSource]
-    prevalence: np.ndarray
-    auxiliary: Auxiliary | None
-
-
 def open_data(
     arguments: argparse.Namespace,
     architecture: Architecture,
     settings: TrainingSettings,
     device: torch.device,
-) -> TrainingData:
+) -> tuple[TrainingData, Auxiliary | None]:
     """Open genomes, tracks and windows, and measure what training starts from."""
-    stranded, classes = shared_strandedness(arguments.classes), list(arguments.classes)
-    laboratories = sorted(set(arguments.laboratory.values()))
-    numbers = {name: laboratories.index(lab) for name, lab in arguments.laboratory.items()}
-    check_laboratories(arguments, architecture)
+    check_laboratories(arguments.laboratory, arguments.genome, architecture)
     genomes = open_labelled_genomes(
         arguments.genome,
         arguments.sites,
         arguments.intervals,
-        classes,
-        stranded,
+        list(arguments.classes),
+        shared_strandedness(arguments.classes),
         arguments.ignore_margin,
         {name: signals_of(name, arguments.signal) for name in arguments.genome},
         arguments.signals,
     )
-    resident = None if arguments.signals else resident_genomes(genomes, device)
     tasks = resolve_auxiliary(arguments.auxiliary, architecture)
-    tracks = open_tracks(arguments.auxiliary_track, tasks, genomes, architecture)
-    sources = read_sources(
-        arguments.windows, genomes, architecture, settings, resident, numbers, tracks
+    data = open_training_data(
+        read_windows(arguments.windows),
+        genomes,
+        read_splits(arguments.split),
+        architecture,
+        settings.weight_cap,
+        device,
+        arguments.laboratory,
+        open_tracks(arguments.auxiliary_track, tasks, genomes, architecture),
     )
-    splits = read_splits(arguments.split)
-    prevalence = part_prevalence(genomes, splits, architecture.resolution)
-    unit = prior_loss(prevalence, arguments.labels)
-    auxiliary = measure_spread(tasks, architecture, sources["train"], unit) if tasks else None
-    return TrainingData(
-        classes, stranded, laboratories, genomes, splits, sources, prevalence, auxiliary
-    )
+    unit = prior_loss(data.prevalence, arguments.labels)
+    auxiliary = None
+    if tasks:
+        auxiliary = measure_spread(tasks, architecture, data.sources["train"], unit)
+    return data, auxiliary
 
 
 def start_network(
@@ -361,7 +335,7 @@ def start_network(
     torch.manual_seed(arguments.seed)
     network = build_network(
         architecture,
-        len(data.classes),
+        len(arguments.classes),
         arguments.labels,
         arguments.reverse_complement,
         signals=len(arguments.signals),
@@ -376,7 +350,7 @@ def start_network(
         logger.info("%d first filters start as %d motifs", filters, len(motifs))
     if motifs and architecture.settings.shortcut:
         source = data.sources["train"]
-        started = fit_shortcut(network, motifs, data.classes, source, arguments.seed)
+        started = fit_shortcut(network, motifs, list(arguments.classes), source, arguments.seed)
         logger.info("classes that start as their motif: %s", ", ".join(started) or "none")
     return network
 
@@ -388,111 +362,6 @@ def start_motifs(arguments: argparse.Namespace, classes: list[str]) -> list[Moti
     known = read_jaspar(arguments.stem_motifs, DNA)
     wanted = arguments.stem_matrices or classes
     return [one for item in wanted for one in find_motifs(known, item, str(arguments.stem_motifs))]
-
-
-def check_laboratories(arguments: argparse.Namespace, architecture: Architecture) -> None:
-    """Raise InputError for a laboratory of no genome, or where one is needed and missing."""
-    for name in arguments.laboratory:
-        if name not in arguments.genome:
-            raise InputError(f"--laboratory names genome {name}; expected one that --genome names")
-    for name in arguments.genome:
-        if architecture.settings.norm == "domain" and name not in arguments.laboratory:
-            raise InputError(f"model.norm is domain; expected --laboratory for genome {name}")
-
-
-def resident_genomes(
-    genomes: dict[str, LabelledGenome], device: torch.device
-) -> dict[str, torch.Tensor] | None:
-    """Copy the genomes' codes to a GPU, one byte a base, where they take at most half its memory.
-
-    Batches are then gathered there; None: they are gathered on the host.
-    """
-    if device.type != "cuda":
-        return None
-    needed = sum(len(labelled.genome.codes) for labelled in genomes.values())
-    free = torch.cuda.mem_get_info(device)[0]
-    logger.info(
-        "genomes of %.3g GB are %s (%s has %.3g GB free)",
-        needed / 1e9,
-        "resident there" if 2 * needed <= free else "read on the host",
-        device,
-        free / 1e9,
-    )
-    if 2 * needed > free:
-        return None
-    return {name: resident_codes(one.genome.codes, device) for name, one in genomes.items()}
-
-
-def read_sources(
-    path: Path,
-    genomes: dict[str, LabelledGenome],
-    architecture: Architecture,
-    settings: TrainingSettings,
-    resident: dict[str, torch.Tensor] | None,
-    laboratories: dict[str, int],
-    tracks: TrackTargets | None,
-) -> dict[str, WindowSource]:
-    """Read the windows table as one source of batches for `train` and one for `valid`.
-
-    Tracks are learned, and so not needed for validation.
-    """
-    windows = read_table(path, "windows", WINDOW_COLUMNS)
-    how = {"resident": resident, "laboratories": laboratories}
-    sources = {
-        part: WindowSource(
-            rows,
-            genomes,
-            architecture,
-            settings.weight_cap,
-            tracks=tracks if part == "train" else None,
-            **how,
-        )
-        for part, rows in windows.groupby("part")
-    }
-    if set(sources) != {"train", "valid"}:
-        raise InputError(f"{path} has parts {sorted(sources)}; expected train, valid")
-    return sources
-
-
-def open_tracks(
-    paths: dict[str, Path],
-    tasks: list[AuxiliaryTask],
-    genomes: dict[str, LabelledGenome],
-    architecture: Architecture,
-) -> TrackTargets | None:
-    """Map the tracks that are learned beside the classes, named GENOME:TRACK, if there are any."""
-    learned = [task for task in tasks if task.track]
-    expected = {f"{genome}:{task.track}" for genome in genomes for task in learned}
-    if set(paths) != expected:
-        raise InputError(
-            f"--auxiliary-track names {', '.join(sorted(paths)) or 'none'}; expected "
-            f"{', '.join(sorted(expected)) or 'none'}, as in --auxiliary"
-        )
-    if not learned:
-        return None
-    values = {
-        name: [open_signal(paths[f"{name}:{t.track}"], t.track, one.genome) for t in learned]
-        for name, one in genomes.items()
-    }
-    return TrackTargets(values, [task.flank for task in learned], architecture.resolution)
-
-
-def describe_run(arguments: argparse.Namespace, device: torch.device, data: TrainingData) -> dict:
-    """Return what model.json says of the run and its data."""
-    source = data.sources["train"]
-    return {
-        "seed": arguments.seed,
-        "device": str(device),
-        "threads": arguments.threads,
-        "torch": torch.__version__,
-        "software": software_versions(),
-        "hardware": describe_hardware([device]),
-        "windows": len(source),
-        "window_length": source.length,
-        "effective_share": source.effective_share,
-        "windows_sha256": file_digest(arguments.windows),
-        "genomes_sha256": {name: one.genome.sha256 for name, one in data.genomes.items()},
-    }
 
 
 def log_start(bundle: Bundle, source: WindowSource) -> None:

@@ -71,6 +71,36 @@ def freeze(network: nn.Module, parts: Sequence[str], norms: bool) -> list[nn.Mod
     return held
 
 
+def freeze_all_but_head(network: nn.Module) -> None:
+    """Stop all weights of a network from learning but those of its last layers.
+
+    A layer around the trunk (`networks.Shortcut`) has a last layer of its own, which learns too.
+    """
+    network.requires_grad_(False)
+    head_of(network).requires_grad_(True)
+    shortcut = getattr(getattr(network, "network", network), "shortcut", None)
+    if isinstance(shortcut, nn.Module):
+        shortcut.head.requires_grad_(True)
+
+
+def head_of(network: nn.Module) -> nn.Module:
+    """Return the layer that maps features to outputs.
+
+    Raises
+    ------
+    InputError
+        If the network has no attribute `head`, directly or inside a wrapper's `network`.
+    """
+    inner = getattr(network, "network", network)
+    head = getattr(network, "head", getattr(inner, "head", None))
+    if not isinstance(head, nn.Module):
+        raise InputError(
+            "methods head and lora need a network with an attribute `head`, its last layer; "
+            "expected one, or method finetune or ewc"
+        )
+    return head
+
+
 def training_mode(network: nn.Module, held: Iterable[nn.Module]) -> None:
     """Put a network into training mode, all but the layers that are held."""
     network.train()

@@ -143,7 +143,10 @@ class LabelledGenome:
 
 
 def part_prevalence(
-    genomes: Mapping[str, LabelledGenome], splits: Mapping[str, pd.DataFrame], resolution: int
+    genomes: Mapping[str, LabelledGenome],
+    splits: Mapping[str, pd.DataFrame],
+    resolution: int,
+    lacking: Sequence[str] = (),
 ) -> np.ndarray:
     """Count the share of training bins that hold a site, per class (both strands pooled).
 
@@ -154,6 +157,8 @@ def part_prevalence(
         Columns contig, start, end, part of every genome.
     resolution : int
         Bases a bin.
+    lacking : sequence of str
+        Classes that may have no site there.
 
     Returns
     -------
@@ -162,7 +167,7 @@ def part_prevalence(
     Raises
     ------
     InputError
-        If the training parts hold no bin, or no site of a class.
+        If the training parts hold no bin, or no site of a class that must have some.
     """
     names = next(iter(genomes.values())).classes
     positives, bins = np.zeros(len(names)), 0
@@ -174,7 +179,7 @@ def part_prevalence(
     if not bins:
         raise InputError(f"the splits of {listed} have no part train; expected one to learn from")
     for kind, found in zip(names, positives):
-        if not found:
+        if not found and kind not in lacking:
             raise InputError(
                 f"the training part of {listed} holds no site of class {kind}; expected some to "
                 "learn from"

@@ -304,7 +304,9 @@ def log_prior(prevalence: np.ndarray, labels: str) -> Tensor:
     rate = torch.from_numpy(np.clip(np.asarray(prevalence, dtype=np.float64), 1e-9, 0.5))
     if labels == "independent":
         return torch.logit(rate)
-    return torch.cat([1 - rate.sum(0, keepdim=True), rate]).log()
+    # Bins of a window classifier may all hold a site.
+    background = (1 - rate.sum(0, keepdim=True)).clamp(min=1e-9)
+    return torch.cat([background, rate]).log()
 
 
 def set_prior(network: nn.Module, prevalence: np.ndarray, labels: str, share: float = 1.0) -> None:

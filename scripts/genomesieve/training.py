@@ -11,6 +11,7 @@ import logging
 import math
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,7 @@ class _Progress:
     rows: list[dict]
     best_weights: dict[str, Tensor]
     losses: list[list[float]]
-    """Of the classes and of each auxiliary task, for every step since the last validation."""
+    """Of the classes, of each auxiliary task and the penalty, in each step since a validation."""
     parts: int
     """In which a batch is computed."""
 
@@ -82,6 +83,8 @@ class Trainer:
         What is learned beside the classes.
     workers : Workers
         The processes that train together, each with a Trainer of its own.
+    penalty : callable or None
+        Of the network: what is added to its loss in every step, shape=().
 
     Raises
     ------
@@ -104,9 +107,10 @@ class Trainer:
         fingerprint: str = "",
         auxiliary: Auxiliary | None = None,
         workers: Workers = ALONE,
+        penalty: Callable[[nn.Module], Tensor] | None = None,
     ):
         self.network = network.to(device)
-        self.auxiliary = auxiliary
+        self.auxiliary, self.penalty = auxiliary, penalty
         if auxiliary is not None:
             auxiliary.attach(self.network)
         self.network = workers.share_statistics(self.network, device)
@@ -158,8 +162,8 @@ class Trainer:
         -------
         pandas.DataFrame
             One row a validation: step, loss (of the classes, mean since the last), learning_rate,
-            validation_average_precision (mean and one a class), bases_per_second, seconds, and
-            auxiliary_loss of each task (unweighted, mean since the last).
+            validation_average_precision (mean and one a class), bases_per_second, seconds,
+            auxiliary_loss of each task (unweighted, mean since the last), and penalty (likewise).
 
         Raises
         ------
@@ -238,7 +242,7 @@ class Trainer:
         return self.train.batch(self.workers.share(self._rows(step))).to(self.device)
 
     def _step(self) -> list[float]:
-        """Run one optimiser step and return its losses: of the classes, then of auxiliary tasks."""
+        """Run one optimiser step; return its losses: classes, auxiliary tasks, penalty."""
         step = self.state.step
         training_mode(self.network, self._held)
         batch = self._batch(step)
@@ -307,8 +311,12 @@ class Trainer:
                     outputs = self._parallel(part.x)
                 loss, every = self._losses(outputs, part)
                 # The processes' gradients are averaged, and their sum is what is wanted.
-                (loss * share * self.workers.size).backward()
+                loss = loss * share * self.workers.size
+                held = None if self.penalty is None or not last else self.penalty(self.network)
+                (loss if held is None else loss + held).backward()
             total = total + every.detach() * share
+        if self.penalty is not None:
+            total = torch.cat([total, held.detach()[None] / self.workers.size])
         return self.workers.sum(total)
 
     def _losses(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -323,10 +331,11 @@ class Trainer:
         return loss + self.auxiliary.add_up(others), torch.cat([loss[None], others])
 
     @property
-    def _auxiliary_columns(self) -> list[str]:
-        """Columns of the history for auxiliary losses."""
+    def _further_columns(self) -> list[str]:
+        """Columns of the history for what is made small beside the loss of the classes."""
         names = [] if self.auxiliary is None else self.auxiliary.names
-        return [f"auxiliary_loss.{name}" for name in names]
+        columns = [f"auxiliary_loss.{name}" for name in names]
+        return columns if self.penalty is None else [*columns, "penalty"]
 
     @property
     def _kept(self) -> nn.Module:
@@ -361,7 +370,7 @@ class Trainer:
             },
             "bases_per_second": done / max(state.seconds - before, 1e-9),
             "seconds": state.seconds,
-            **dict(zip(self._auxiliary_columns, means[1:])),
+            **dict(zip(self._further_columns, means[1:])),
         }
         state.rows.append(row)
         logger.info(
