@@ -17,6 +17,8 @@ import pandas as pd
 from genomesieve.errors import InputError
 from genomesieve.files import read_table
 from genomesieve.label_counts import BlockCounts
+from genomesieve.layout import MOST_BLOCKS
+from genomesieve.model_description import is_whole
 from genomesieve.scores import CODES
 
 FILE = "score_counts.parquet"
@@ -107,9 +109,11 @@ def read_score_counts(folder: str | os.PathLike, model: dict) -> dict[str, Score
     if not whole or (numbers < 0).any(axis=None) or (table["code"] >= CODES).any():
         raise InputError(f"score counts {path} hold something else than counts from 0 up")
     calibration = model["calibration"]
-    blocks = max(
-        int(calibration.get("blocks", 1)), int(table["block"].max() if len(table) else 0) + 1
-    )
+    blocks, named = calibration.get("blocks"), int(table["block"].max()) + 1 if len(table) else 0
+    if not is_whole(blocks, 1) or named > blocks:
+        raise InputError(
+            f"score counts {path} name {named} blocks; expected those of model.json: {blocks}"
+        )
     return {
         name: _counts_of(table[table["class"] == name], blocks, entry, f"{path}, class {name}")
         for name, entry in calibration["classes"].items()
@@ -117,11 +121,13 @@ def read_score_counts(folder: str | os.PathLike, model: dict) -> dict[str, Score
 
 
 def _counts_of(rows: pd.DataFrame, blocks: int, calibration: dict, where: str) -> ScoreCounts:
-    """Spread the rows of one class over blocks and codes."""
+    """Spread the rows of one class over codes and blocks, neighbours joined where they are many."""
+    kept = min(blocks, MOST_BLOCKS)
+    block = rows["block"].to_numpy(np.int64) * kept // blocks
     codes, column = np.unique(rows["code"].to_numpy(np.int64), return_inverse=True)
-    arrays = {name: np.zeros((blocks, len(codes))) for name in ("sites", "others")}
+    arrays = {name: np.zeros((kept, len(codes))) for name in ("sites", "others")}
     for name, counts in arrays.items():
-        np.add.at(counts, (rows["block"].to_numpy(), column), rows[name].to_numpy())
+        np.add.at(counts, (block, column), rows[name].to_numpy())
     total = sum(counts.sum() for counts in arrays.values())
     found = arrays["sites"].sum() / total if total else 0.0
     if not np.isclose(found, calibration["prevalence"], rtol=1e-6):

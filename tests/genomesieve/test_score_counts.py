@@ -41,6 +41,15 @@ def test_counts_come_back(tmp_path):
             assert here == (sites, others)
 
 
+def test_many_blocks_are_joined_with_their_neighbours(tmp_path):
+    """A hundred training genomes must not need a hundred times the memory."""
+    parts = [part(seed, 128) for seed in range(8)]
+    write_table(tmp_path / FILE, count_table("donor", parts))
+    found = read_score_counts(tmp_path, model_of(parts, blocks=1024))["donor"]
+    expected = [one.positives.reshape(32, 4, -1).sum((1, 2)) for one in parts]
+    assert found.sites.sum(1).tolist() == np.concatenate(expected).tolist()
+
+
 def test_older_bundles_have_none(tmp_path):
     assert read_score_counts(tmp_path, model_of([part(1, 2)])) is None
 
@@ -58,6 +67,7 @@ def test_counts_of_another_calibration_are_refused(tmp_path):
         ({"sites": 0.5}, "something else than counts"),
         ({"code": 70_000}, "something else than counts"),
         ({"block": "x"}, "something else than counts"),
+        ({"block": 5}, "name 6 blocks; expected those of model.json: 5"),
         ({"class": "acceptor"}, "of another calibration"),
         ({"code": None}, "lacks column code"),
     ],
