@@ -2,8 +2,8 @@
 # results/{screen}/                 one learning problem: sites, split, windows, training, report
 # {road}/model, {road}/scan/...     the screen's model (road = results/{screen}), a baseline (road =
 #                                   results/{screen}/baselines/{baseline}), the network of one seed
-#                                   (.../members/seed{seed}) or of an earlier round of hard
-#                                   negatives (.../rounds/round{round})
+#                                   (.../members/seed{seed}), of an earlier round of hard negatives
+#                                   (.../rounds/round{round}) or stage (.../stages/{stage})
 from snakemake.utils import min_version
 
 min_version("9.19")
@@ -26,6 +26,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/rounds.smk"
 include: "workflow/rules/scan.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/stages.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -46,3 +47,4 @@ rule all:
             page=("report.html", "provenance.json"),
         ),
         scans(PLAN),
+        stage_targets(PLAN),

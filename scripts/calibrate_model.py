@@ -6,6 +6,9 @@ probabilities, thresholds for the precisions asked for (per merged call), the ta
 discovery rates, what a promise rests on, and the plan that every later scan follows; how many bins
 with and without a site have each score stands beside it (score_counts.parquet). The calibrate part
 is used for nothing else.
+
+A class of an adapted model that the new genomes have no site of keeps the calibration of the model
+that it was adapted from (--fallback), and says so.
 """
 
 from __future__ import annotations
@@ -56,6 +59,7 @@ from genomesieve.laboratory_statistics import bundle_for_genome
 from genomesieve.layout import ScanLayout, make_layout
 from genomesieve.planning import PRECISIONS, ScanPlan, plan_scan
 from genomesieve.precision import compare_precisions
+from genomesieve.scan_files import read_calibrated_model
 from genomesieve.scanner import Scanner, scan_bins
 from genomesieve.score_counts import FILE as SCORE_COUNTS
 from genomesieve.score_counts import count_table
@@ -103,6 +107,12 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = make_parser(__doc__)
     parser.add_argument("--model", type=Path, required=True, help="uncalibrated model folder")
     add_code_argument(parser)
+    parser.add_argument(
+        "--fallback",
+        type=Path,
+        help="calibrated bundle that the model was adapted from, for classes without a site in the "
+        "calibrate part (default: an error)",
+    )
     add_genome_arguments(parser)
     add_signal_argument(parser, of_genomes=True)
     add_laboratory_argument(parser)
@@ -148,7 +158,8 @@ def calibrate(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="genomesieve-calibrate-") as folder:
         with reported_memory(device, "choose a smaller scan.memory_gb"):
             parts = scan_parts(arguments, opened, plan, device, Path(folder))
-        classes = calibrate_classes(bundle, parts, arguments.classes, settings)
+        known = fallback_classes(arguments.fallback)
+        classes = calibrate_classes(bundle, parts, arguments.classes, settings, known)
         floors = np.array([classes[name]["floor_code"] for name in bundle.classes], np.uint16)
         score_counts = count_scores(bundle.classes, parts, floors)
         bins = sum(part.layout.bins for part in parts) * bundle.strands
@@ -287,10 +298,25 @@ def scan_parts(
     return parts
 
 
+def fallback_classes(folder: Path | None) -> dict[str, dict]:
+    """Return the calibration of each class of the model that this one was adapted from."""
+    if folder is None:
+        return {}
+    model = read_calibrated_model(folder)
+    return {
+        name: one | {"from_stage_before": True}
+        for name, one in model["calibration"]["classes"].items()
+    }
+
+
 def calibrate_classes(
-    bundle: Bundle, parts: list[CalibrationPart], classes: dict, settings: dict
+    bundle: Bundle,
+    parts: list[CalibrationPart],
+    classes: dict,
+    settings: dict,
+    known: dict[str, dict],
 ) -> dict[str, dict]:
-    """Calibrate every class on all parts together."""
+    """Calibrate every class on all parts together; one without a site there may be known."""
     totals = [total_histogram(part.scores) for part in parts]
     result = {}
     for index, name in enumerate(bundle.classes):
@@ -300,6 +326,10 @@ def calibrate_classes(
         ]
         positives = sum(item.positives for item in counted)
         negatives = sum(item.negatives for item in counted)
+        if name in known and not positives.any():
+            logger.warning("%s: no site here; its calibration is that of the model before", name)
+            result[name] = known[name]
+            continue
         slope, intercept = fit_logistic(positives, negatives, name)
         floor = floor_code(slope, intercept, settings["floor_probability"])
         resolution = bundle.architecture.resolution

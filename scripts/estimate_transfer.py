@@ -50,6 +50,15 @@ from genomesieve.transfer import Target, assess_class, assess_sequence
 
 logger = logging.getLogger(__name__)
 
+OLDER = (
+    f"The model folder holds no {FILE}: it was calibrated before such counts were kept. "
+    "Calibrate it again to have prevalence and precision estimated."
+)
+EARLIER_STAGE = (
+    "The genome that the model was last calibrated on has no site of this class, so that nothing "
+    "is known of how its sites score with this model."
+)
+
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
@@ -128,29 +137,23 @@ def make_target(
 
 
 def assess_scores(arguments: argparse.Namespace, model: dict, blocks: int) -> list[Assessment]:
-    """Assess all classes; of a bundle without score counts there is only that to say."""
+    """Assess all classes; where scores were not counted there is only that to say."""
     known = read_score_counts(arguments.model, model)
-    if known is None:
-        sentence = (
-            f"The model folder holds no {FILE}: it was calibrated before such counts were kept. "
-            "Calibrate it again to have prevalence and precision estimated."
-        )
-        return [
-            Assessment(name, cautions=[Caution("not_available", sentence)])
-            for name in model["classes"]
-        ]
     targets = read_targets(arguments.scan, model, blocks)
-    return [
-        assess_class(
-            name,
-            model["calibration"]["classes"][name],
-            known[name],
-            targets[name],
-            arguments.bootstrap,
-            arguments.seed,
-        )
-        for name in model["classes"]
-    ]
+    found = []
+    for name in model["classes"]:
+        if known is None or name not in known:
+            found.append(unavailable(name, OLDER if known is None else EARLIER_STAGE))
+            continue
+        calibration = model["calibration"]["classes"][name]
+        settings = (arguments.bootstrap, arguments.seed)
+        found.append(assess_class(name, calibration, known[name], targets[name], *settings))
+    return found
+
+
+def unavailable(name: str, sentence: str) -> Assessment:
+    """Return the assessment of a class of which nothing can be estimated."""
+    return Assessment(name, cautions=[Caution("not_available", sentence)])
 
 
 def estimate(arguments: argparse.Namespace) -> None:

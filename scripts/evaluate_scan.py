@@ -4,7 +4,8 @@ In: the genome's contig table, its sites, ignore/exclude/universe intervals and 
 for each model its bundle and its scan (histograms.npz, scores.npy, candidates.parquet, summary.json
 with what was counted of both strands). Out, in
 --output-dir: metrics.tsv (long: genome, model, class, universe, unit, metric, value, low, high, and
-batch, the laboratory of the genome's data), curves.parquet, reliability.parquet, promises.tsv
+batch, the laboratory of the genome's data), curves.parquet, reliability.parquet, draws.parquet (the
+bootstrapped average precision of each model; equal draws are of equal blocks), promises.tsv
 (promised against observed precision of merged calls), calls.parquet (the network's calls, right,
 wrong and ignored, and the sites it missed) and details.json (definitions, counts, notes).
 
@@ -355,7 +356,7 @@ def evaluate_all(
 ) -> tuple[dict[str, pd.DataFrame], dict]:
     """Evaluate every class on both universes; return the tables by file name, and notes."""
     rows: list[dict] = []
-    curves, reliability, promises, outcomes = [], [], [], []
+    curves, reliability, promises, outcomes, draws = [], [], [], [], []
     notes: dict = {"beats": {}, "prevalence_table": {}}
     for index, name in enumerate(subject.classes):
         for universe, labels in universes(subject, index):
@@ -371,6 +372,7 @@ def evaluate_all(
                 judged, kept = evaluate_calls(subject, scan, labels, index)
                 rows += [here | row for row in call_rows(subject, result, kept, scan, index)]
                 if universe == subject.part:
+                    draws.append(draw_table(here, result))
                     promises += [promise_row(here, one) for one in kept]
                     if scan is scanned[0]:
                         outcomes.append(outcome_table(subject, scan, judged, labels, index))
@@ -385,10 +387,18 @@ def evaluate_all(
         "metrics.tsv": pd.DataFrame(rows)[order].assign(batch=subject.batch),
         "curves.parquet": ordered(curves, first),
         "reliability.parquet": ordered(reliability, first),
+        "draws.parquet": pd.concat(draws, ignore_index=True),
         "promises.tsv": pd.DataFrame(promises),
         "calls.parquet": pd.concat(outcomes, ignore_index=True),
     }
     return tables, notes
+
+
+def draw_table(key: dict, result: PositionResult) -> pd.DataFrame:
+    """Return the bootstrapped average precision of one model and class."""
+    drawn = result.draws["average_precision"]
+    names = {name: key[name] for name in ("genome", "model", "class")}
+    return pd.DataFrame(names | {"draw": np.arange(len(drawn)), "average_precision": drawn})
 
 
 def universes(subject: Subject, index: int) -> list[tuple[str, ScanLabels]]:

@@ -22,7 +22,7 @@ import pandas as pd
 import pybedtools
 
 from genomesieve.annotation import is_gff3, read_annotation
-from genomesieve.command_line import json_value, make_parser, run_script
+from genomesieve.command_line import comma_list, json_value, make_parser, run_script
 from genomesieve.consensus import codon_shares, gc_share, intron_ends, require_consensus
 from genomesieve.contig_names import read_aliases, require_shared_names
 from genomesieve.errors import InputError
@@ -79,6 +79,12 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--min-intron", type=int, default=20, help="bp; shorter gaps are no introns"
     )
     parser.add_argument("--ignore-margin", type=int, default=0, help="bp around a site's interval")
+    parser.add_argument(
+        "--may-lack",
+        type=comma_list,
+        default=(),
+        help="classes that need not occur on this genome, with commas between them",
+    )
     parser.add_argument(
         "--check-consensus",
         choices=["true", "false"],
@@ -347,7 +353,8 @@ def check_exclusive(sites: pd.DataFrame, resolution: int) -> None:
 def check_sites(extraction: Extraction, sites: pd.DataFrame, arguments: argparse.Namespace) -> None:
     """Raise InputError if a class has no sites, or classes overlap that must not."""
     for name in arguments.classes:
-        if not (sites["class"] == name).any():
+        absent = sites.empty or name not in arguments.may_lack
+        if absent and not (sites["class"] == name).any():
             raise InputError(
                 f"genome {arguments.genome}: no site of class {name} is left "
                 f"(dropped: {dict(extraction.dropped) or 'nothing'}); expected at least one"

@@ -30,6 +30,8 @@ from genomesieve.splitting import (
     split_by_lists,
 )
 
+WAYS = ("contigs", "fractions", "table")
+
 
 def choose_parts(
     settings: object, regions: pd.DataFrame, contigs: pd.DataFrame, genome: str
@@ -38,21 +40,31 @@ def choose_parts(
     key = f"split of genome {genome}"
     if not isinstance(settings, dict):
         raise InputError(f"{key}: found {settings!r}; expected contigs, or fractions and block")
-    unknown = [name for name in settings if name not in ("contigs", "fractions", "block")]
+    unknown = [name for name in settings if name not in (*WAYS, "block")]
     if unknown:
         raise InputError(
-            f"{key}, key {unknown[0]}: unknown; expected contigs, or fractions and block"
+            f"{key}, key {unknown[0]}: unknown; expected {', '.join(WAYS)}, or fractions and block"
         )
-    if ("contigs" in settings) == ("fractions" in settings):
-        raise InputError(f"{key}: found {sorted(settings)}; expected either contigs or fractions")
+    chosen = [way for way in WAYS if way in settings]
+    if len(chosen) != 1:
+        raise InputError(f"{key}: found {sorted(settings)}; expected one of {', '.join(WAYS)}")
+    if "block" in settings and chosen != ["fractions"]:
+        raise InputError(f"{key}, key block: goes with fractions only; found {chosen[0]}")
+    if "table" in settings:
+        lists = read_lists(settings["table"])
+        return split_by_lists(lists, regions, contigs, genome), "table"
     if "contigs" in settings:
-        if "block" in settings:
-            raise InputError(f"{key}, key block: goes with fractions only; found contigs")
         return split_by_lists(settings["contigs"], regions, contigs, genome), "lists"
     block = settings.get("block")
     if block is not None and (isinstance(block, bool) or not isinstance(block, int) or block < 1):
         raise InputError(f"{key}, key block: found {block!r}; expected bp, a positive integer")
     return split_by_fractions(settings["fractions"], block, regions, genome)
+
+
+def read_lists(path: str) -> dict[str, list[str]]:
+    """Read a table of regions (columns region and part) as the regions of each part."""
+    table = read_table(Path(path), "table of a split", ("region", "part"))
+    return {part: rows["region"].astype(str).tolist() for part, rows in table.groupby("part")}
 
 
 def check_parts(
@@ -110,7 +122,8 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         type=json_value,
         default=None,
         help='JSON: {"contigs": {"train": ["chr1", "chr2:0-1000"], "valid": [..], "calibrate": '
-        '[..], "test": [..]}} or {"fractions": {"train": 0.7, ..}, "block": bp}',
+        '[..], "test": [..]}} or {"fractions": {"train": 0.7, ..}, "block": bp} or {"table": a '
+        "tab-separated file with the columns region and part}",
     )
     add("--guard", type=int, default=0, help="least distance between parts of a contig, bp")
     add("--resolution", type=int, default=1, help="bases a bin; a part needs one whole bin")

@@ -7,6 +7,8 @@ import torch
 
 import adapt_model
 import estimate_fisher
+import import_model
+from custom_networks import CONTEXT, OUTPUTS, RECIPE, recipe_network
 from genomesieve.adaptation_settings import METHODS, WITH_OLD_DATA
 from genomesieve.bundle import load_bundle
 from genomesieve.consolidation import ElasticPenalty, load_tasks
@@ -222,6 +224,41 @@ def test_killed_run_goes_on_where_it_stopped(trained, other, tmp_path, monkeypat
     one, two = load_bundle(whole), load_bundle(broken)
     for name, value in one.network.state_dict().items():
         assert torch.equal(value, two.network.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("method", ["finetune", "head", "lora", "ewc"])
+def test_a_network_of_ones_own_is_adapted_too(planted, other, tmp_path, method):
+    weights, model, out = (tmp_path / name for name in ("weights.pt", "model", "out"))
+    torch.manual_seed(0)
+    torch.save(recipe_network()(channels=4).state_dict(), weights)
+    code = f"{RECIPE}:SmallNetwork"
+    declared = {
+        "preset": "custom", "context": CONTEXT, "outputs": OUTPUTS, "arguments": {"channels": 4},
+    }  # fmt: skip
+    imported = import_model.main(
+        [
+            *("--network-code", code, "--weights", str(weights), "--threads", "1"),
+            *("--model", json.dumps(declared), "--labels", "exclusive"),
+            *("--classes", json.dumps(CLASSES), "--output-dir", str(model)),
+        ]
+    )
+    assert imported == 0
+    if method == "ewc":
+        estimated = estimate_fisher.main(
+            [
+                *("--model", str(model), "--network-code", code, "--device", "cpu"),
+                *("--windows", str(planted.windows), *planted.arguments(), "--threads", "1"),
+                *("--settings", '{"positions": 30, "windows": 10}'),
+                *("--output", str(model / "fisher.safetensors")),
+            ]
+        )
+        assert estimated == 0
+    settings = {"method": method} | ({"lambda": 1.0} if method == "ewc" else {})
+    given = arguments(model, other, out, settings, **{"--network-code": code})
+    assert adapt_model.main(given) == 0
+    before, after = load_bundle(model, code), load_bundle(out, code)
+    assert after.code == before.code and after.training["lineage"][1]["kept"]
+    assert distance(after, before) > 0
 
 
 @pytest.mark.parametrize(

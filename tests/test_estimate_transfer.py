@@ -105,6 +105,20 @@ def test_older_bundle_gives_the_distance_alone(planted, calibrated, scan, tmp_pa
     assert "Calibrate it again" in missing[0]["sentence"]
 
 
+def test_class_that_an_earlier_stage_calibrated(planted, calibrated, scan, tmp_path):
+    """Nothing is known of how its sites score with the present weights."""
+    model = shutil.copytree(calibrated, tmp_path / "model")
+    facts = json.loads((model / "model.json").read_text())
+    facts["calibration"]["classes"]["donor"]["from_stage_before"] = True
+    (model / "model.json").write_text(json.dumps(facts))
+    assert run(planted, model, scan, tmp_path / "t.json") == 0
+    assert values(tmp_path / "t.json", "donor") == {}
+    assert values(tmp_path / "t.json", "acceptor")["em_sites"] > 0
+    warnings = json.loads((tmp_path / "t.json").read_text())["warnings"]
+    (mine,) = [row for row in warnings if row["what"] == "not_available"]
+    assert mine["class"] == "donor" and "no site of this class" in mine["sentence"]
+
+
 def break_floors(scan: Path) -> None:
     with np.load(scan / "histograms.npz") as content:
         arrays = dict(content)

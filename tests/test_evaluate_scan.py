@@ -22,7 +22,7 @@ from synthetic_scan import write_synthetic_scan
 
 SETTINGS = {"bootstrap": 100, "seed": 1, "precision_targets": [0.75]}
 FILES = ("metrics.tsv", "curves.parquet", "reliability.parquet", "promises.tsv", "calls.parquet",
-         "details.json")  # fmt: skip
+         "draws.parquet", "details.json")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +132,20 @@ def test_paired_differences_say_that_the_network_beats_the_baseline(output, metr
         assert difference == pytest.approx(network - baseline)
         assert 0 < value(metrics, "dilated-pwm", name, "average_precision", column="low")
         assert details["beats"][name]["pwm"]["beats"] is True
+
+
+def test_draws_are_those_of_the_intervals_and_paired(output, metrics):
+    draws = pd.read_parquet(output / "draws.parquet").set_index(["model", "class", "draw"])
+    drawn = draws["average_precision"].unstack("draw")
+    for (model, name), row in drawn.iterrows():
+        ends = [value(metrics, model, name, "average_precision", column=c) for c in ("low", "high")]
+        np.testing.assert_allclose(np.quantile(row, [0.025, 0.975]), ends)
+    network, baseline = dict.fromkeys(model for model, _ in drawn.index)
+    for name in ("donor", "acceptor"):
+        difference = drawn.loc[network, name] - drawn.loc[baseline, name]
+        pair = f"{network}-{baseline}"
+        ends = [value(metrics, pair, name, "average_precision", column=c) for c in ("low", "high")]
+        np.testing.assert_allclose(np.quantile(difference, [0.025, 0.975]), ends)
 
 
 def test_calls_are_counted_as_by_hand(scan, output):

@@ -24,6 +24,7 @@ from genomesieve.errors import InputError
 from genomesieve.files import existing_file
 from genomesieve.settings import bigwig_classes
 from genomesieve.sharding import default_shards
+from genomesieve.stages import Stage, resolve_stages, stage_genomes
 from genomesieve.training_plan import TrainingPlan
 
 COLUMN_CLASS = "column:"
@@ -89,6 +90,8 @@ class Screen:
         learned from in no part.
     batches : dict of str to str
         Batch of each genome that has one.
+    stages : dict of str to Stage
+        By key, where several genomes are learned in order.
     """
 
     name: str
@@ -100,6 +103,12 @@ class Screen:
     architecture: Architecture
     left_out: tuple[str, ...] = ()
     batches: dict[str, str] = field(default_factory=dict)
+    stages: dict[str, Stage] = field(default_factory=dict)
+
+    @property
+    def measured_genomes(self) -> tuple[str, ...]:
+        """Genomes on which what the stages taught is measured after each of them."""
+        return tuple(dict.fromkeys(stage.measured_on for stage in self.stages.values()))
 
     @property
     def baselines(self) -> tuple[str, ...]:
@@ -115,6 +124,7 @@ class Screen:
             self.baselines,
             tuple(self.settings["seeds"]),
             self.settings["hard_negatives"]["rounds"],
+            self.stages,
         )
 
     @property
@@ -162,13 +172,22 @@ class Screen:
     @property
     def bigwigs(self) -> list[str]:
         """File names of the tracks that a scan writes: `{class}.{plus|minus|both}.bw`."""
+        return self.bigwigs_of(self.bigwig_classes)
+
+    def bigwigs_of(self, classes: Iterable[str]) -> list[str]:
+        """Return the file names of the tracks of some classes."""
         strands = ("plus", "minus") if self.stranded else ("both",)
-        return [f"{name}.{strand}.bw" for name in self.bigwig_classes for strand in strands]
+        return [f"{name}.{strand}.bw" for name in classes for strand in strands]
 
     @property
     def bigwig_classes(self) -> list[str]:
         """Classes that get tracks."""
         return bigwig_classes(list(self.settings["classes"]), self.settings["scan"]["bigwigs"])
+
+    def stage_bigwig_classes(self, key: str) -> list[str]:
+        """Return the classes that get tracks in a stage: of those that it knows."""
+        known = self.stages[key].classes if key else self.settings["classes"]
+        return [name for name in self.bigwig_classes if name in known]
 
     def scan_parts(self, genome: str) -> list[str]:
         """Return the parts of a genome's split that are scanned."""
@@ -254,7 +273,25 @@ class Plan:
             if rest:
                 name = f"{screen.name}_unlabelled"
                 groups.append(ScanGroup(name, roads[:1], rest, screen.bigwigs, False))
+            groups += _stage_groups(screen, labelled, rest)
         return groups
+
+
+def _stage_groups(
+    screen: Screen, labelled: tuple[str, ...], rest: tuple[str, ...]
+) -> list[ScanGroup]:
+    """Return the scans by the models of earlier stages and other methods."""
+    plan, groups = screen.training, []
+    for key in screen.stages:
+        if key == plan.last_stage:
+            continue
+        roads = tuple(plan.stage_models(key).values())
+        bigwigs = screen.bigwigs_of(screen.stage_bigwig_classes(key))
+        for genomes, kind in ((labelled, "labelled"), (rest, "unlabelled")):
+            if genomes:
+                name = f"{screen.name}_{key}_{kind}"
+                groups.append(ScanGroup(name, roads, genomes, bigwigs, kind == "labelled"))
+    return groups
 
 
 def resolve_plan(
@@ -546,6 +583,15 @@ def _number_tracks(tracks: list[dict]) -> dict[str, dict[str, dict]]:
 def _screen(name: str, settings: dict, genomes: Mapping[str, Genome], tracks: list[dict]) -> Screen:
     """Resolve one screen against the sheets."""
     where = f"config: screens.{name}"
+    try:
+        stages = resolve_stages(settings)
+    except InputError as error:
+        raise InputError(f"{where}.{error}") from None
+    if bool(settings["train_genomes"]) == bool(stages):
+        found = "both train_genomes and" if stages else "neither train_genomes nor"
+        raise InputError(f"{where} has {found} stages; expected one of them")
+    if stages:
+        settings = settings | {"train_genomes": stage_genomes(settings)}
     used = list(dict.fromkeys([*settings["train_genomes"], *settings["scan_genomes"]]))
     for key in ("train_genomes", "scan_genomes"):
         for genome in settings[key]:
@@ -573,7 +619,9 @@ def _screen(name: str, settings: dict, genomes: Mapping[str, Genome], tracks: li
         architecture,
         tuple(name for name in settings["train_genomes"] if genomes[name].batch in left_out),
         {name: genomes[name].batch for name in used if genomes[name].batch},
+        stages,
     )
+    _check_stages(screen, where)
     _check_batches(screen, where)
     _check_classes(screen, where)
     _check_sources(screen, genomes, where)
@@ -583,6 +631,24 @@ def _screen(name: str, settings: dict, genomes: Mapping[str, Genome], tracks: li
     _check_signals(screen, tracks, where)
     _check_auxiliary(screen, tracks, where)
     return screen
+
+
+def _check_stages(screen: Screen, where: str) -> None:
+    """Raise InputError where stages do not fit the rest of a screen."""
+    if not screen.stages:
+        return
+    for key, given in (
+        ("hard_negatives.rounds", screen.settings["hard_negatives"]["rounds"]),
+        ("leave_out", screen.settings["leave_out"]),
+    ):
+        if given:
+            raise InputError(f"{where}.{key} is {given} and there are stages; expected none")
+    for stage in screen.stages.values():
+        if stage.measured_on not in screen.evaluated_genomes:
+            raise InputError(
+                f"{where}.stages.{stage.name} is measured on {stage.measured_on}; expected one of "
+                f"scan_genomes with known sites ({', '.join(screen.evaluated_genomes)})"
+            )
 
 
 def _check_batches(screen: Screen, where: str) -> None:
@@ -764,11 +830,14 @@ def _check_split(screen: Screen, where: str) -> None:
         if genome not in screen.split_genomes:
             hint = _nearest(genome, screen.split_genomes)
             raise InputError(f"{where}.split names {genome!r}, not a training genome; {hint}")
-        if ("contigs" in rule) == ("fractions" in rule):
-            raise InputError(f"{where}.split.{genome} needs either contigs or fractions")
+        if sum(key in rule for key in ("contigs", "fractions", "table")) != 1:
+            raise InputError(f"{where}.split.{genome} needs one of contigs, fractions and table")
         total = math.fsum(rule.get("fractions", {"": 1}).values())
         if not math.isclose(total, 1, abs_tol=1e-6):
             raise InputError(f"{where}.split.{genome}.fractions add up to {total:g}; expected 1")
+        if "table" in rule:
+            existing_file(rule["table"], f"table of the split of {genome}")
+            continue
         parts = rule.get("contigs", rule.get("fractions"))
         missing = [part for part in screen.settings["scan_parts"] if part not in parts]
         if genome in screen.scan_genomes and missing:

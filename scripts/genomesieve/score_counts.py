@@ -93,7 +93,8 @@ def read_score_counts(folder: str | os.PathLike, model: dict) -> dict[str, Score
     Returns
     -------
     dict of str to ScoreCounts, or None
-        None for a bundle that was calibrated before such counts were kept.
+        Without classes whose calibration is that of an earlier stage, on another genome. None for a
+        bundle that was calibrated before such counts were kept.
 
     Raises
     ------
@@ -117,6 +118,7 @@ def read_score_counts(folder: str | os.PathLike, model: dict) -> dict[str, Score
     return {
         name: _counts_of(table[table["class"] == name], blocks, entry, f"{path}, class {name}")
         for name, entry in calibration["classes"].items()
+        if not entry.get("from_stage_before")
     }
 
 

@@ -137,7 +137,7 @@ def change(demo, path, value):
         ("screens.splice.sampling.length", "5 kb", "sampling.length is '5 kb' .str.; expected int"),
         ("screens.splice.sampling.sources.sites", "all", "sources.sites is 'all' .str.; expected"),
         ("screens.splice.calibration.operating", 0.33, "expected one of precision_targets"),
-        ("screens.splice.split.athaliana", {}, "needs either contigs or fractions"),
+        ("screens.splice.split.athaliana", {}, "needs one of contigs, fractions and table"),
         ("screens.splice.classes.donor.stranded", False, "mixes stranded and unstranded"),
         ("screens.splice.classes.ctcf", {"stranded": True}, "classes.ctcf has no sites"),
         ("screens.splice.scan", {"bigwigs": ["doner"]}, "scan.bigwigs .* did you mean 'donor'"),

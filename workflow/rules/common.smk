@@ -23,6 +23,8 @@ for module in (
     "architecture",
     "auxiliary_settings",
     "sources",
+    "adaptation_settings",
+    "stages",
     "training_plan",
     "sharding",
     "configuration",
@@ -90,6 +92,7 @@ SCRIPT_DIGESTS = {
             "sample_windows.py",
             "augment_windows.py",
             "train_model.py",
+            "adapt_model.py",
             "import_model.py",
         ),
         *(
@@ -119,6 +122,37 @@ def screen_of(wildcards):
     return PLAN.screens[wildcards.road.split("/")[1]]
 
 
+def stage_of(wildcards):
+    """Return the key of the stage that a job belongs to; empty where it concerns all of them."""
+    plan, keys = screen_of(wildcards).training, wildcards.keys()
+    if "stage" in keys:
+        return wildcards.stage if wildcards.stage in plan.stages else plan.first_stage
+    if wildcards.get("draw", "").startswith("stages/"):
+        return wildcards.draw.split("/")[1]
+    if "road" in keys:
+        return plan.stage_of(wildcards.road)
+    return plan.first_stage if "seed" in keys and "baseline" not in keys else ""
+
+
+def training_genomes(wildcards):
+    """Return the genomes that a job's network learns, without those that it learns again."""
+    screen, key = screen_of(wildcards), stage_of(wildcards)
+    if not key and "draw" in wildcards.keys():
+        key = screen.training.first_stage
+    return screen.stages[key].genomes if key else screen.train_genomes
+
+
+def for_training_genomes(pattern):
+    """Return an input function: `pattern` for the genomes that a job's network learns."""
+
+    def files(wildcards):
+        name = screen_of(wildcards).name
+        genomes = training_genomes(wildcards)
+        return [pattern.format(screen=name, genome=genome) for genome in genomes]
+
+    return files
+
+
 def genome_of(wildcards):
     """Return a job's genome, a row of the sheet of genomes."""
     return PLAN.genomes[wildcards.genome]
@@ -135,11 +169,21 @@ def for_genomes(which, pattern):
     return files
 
 
+def evaluated_models(wildcards):
+    """Return the roads that are evaluated together, by model: of the screen, or of one stage."""
+    plan = screen_of(wildcards).training
+    return (
+        plan.stage_models(wildcards.stage)
+        if "stage" in wildcards.keys()
+        else plan.roads
+    )
+
+
 def for_models(pattern):
     """Return an input function: `pattern` for the road of the screen's model, then of all others."""
 
     def files(wildcards):
-        roads = screen_of(wildcards).training.roads.values()
+        roads = evaluated_models(wildcards).values()
         return [pattern.format(road=road, **dict(wildcards.items())) for road in roads]
 
     return files
@@ -153,6 +197,22 @@ def scans(plan):
         for name in screen.scan_genomes
     ]
     return [f"results/{screen.name}/scan/{name}/calls.bed.gz" for screen, name in pairs]
+
+
+def stage_targets(plan):
+    """Return what is made of screens with stages: what they kept, and what the next one needs."""
+    files = []
+    for screen in plan.screens.values():
+        if not screen.stages:
+            continue
+        files.append(f"results/{screen.name}/forgetting/summary.tsv")
+        last = screen.training.last_stage
+        if screen.stages[last].consolidates:
+            roads = [
+                screen.training.seed_road(last, seed) for seed in screen.training.seeds
+            ]
+            files += [f"{road}/model/fisher.safetensors" for road in roads]
+    return files
 
 
 def wheel_of(wildcards):
@@ -185,7 +245,7 @@ def auxiliary_files(wildcards):
     screen = screen_of(wildcards)
     return [
         f"results/genomes/{genome}/signals/{track}.npy"
-        for genome in screen.train_genomes
+        for genome in training_genomes(wildcards)
         for track in screen.auxiliary_tracks
     ]
 
@@ -195,7 +255,7 @@ def auxiliary_options(wildcards):
     screen = screen_of(wildcards)
     names = [
         f"{genome}:{track}"
-        for genome in screen.train_genomes
+        for genome in training_genomes(wildcards)
         for track in screen.auxiliary_tracks
     ]
     pairs = zip(names, auxiliary_files(wildcards))
@@ -215,6 +275,174 @@ def uncalibrated_model(file):
         return f"{folder}/{file}"
 
     return path
+
+
+def stage_before(wildcards):
+    """Return the key of the stage that a job's network was adapted from; empty for the first."""
+    key = stage_of(wildcards)
+    return screen_of(wildcards).stages[key].before if key else ""
+
+
+def bundle_before(wildcards):
+    """Return model.json of the bundle of the stage before a road's, if there is one."""
+    plan, before = screen_of(wildcards).training, stage_before(wildcards)
+    if not before:
+        return []
+    member = "/members/" in wildcards.road
+    road = (
+        plan.seed_road(before, plan.seed_of(wildcards.road))
+        if member
+        else plan.stage_road(before)
+    )
+    return f"{road}/model/model.json"
+
+
+def fallback_option(wildcards, input):
+    """Write the option that names the bundle of the stage before, if there is one."""
+    folders = [Path(input.fallback).parent] if input.fallback else []
+    return option("--fallback", folders)
+
+
+def seed_bundle_before(file):
+    """Return an input function: a file of the bundle that a seed's network is adapted from."""
+
+    def path(wildcards):
+        plan = screen_of(wildcards).training
+        road = plan.seed_road(stage_before(wildcards), int(wildcards.seed))
+        return f"{road}/model/{file}"
+
+    return path
+
+
+def fisher_before(wildcards):
+    """Return the Fisher information that a stage's method needs, if it does."""
+    stage = screen_of(wildcards).stages[wildcards.stage]
+    return (
+        seed_bundle_before("fisher.safetensors")(wildcards)
+        if stage.consolidates
+        else []
+    )
+
+
+def older_stages(wildcards):
+    """Return the stages before a job's, oldest first."""
+    stages, keys = screen_of(wildcards).stages, []
+    key = stages[stage_of(wildcards)].before
+    while key:
+        keys.insert(0, key)
+        key = stages[key].before
+    return [stages[key] for key in keys]
+
+
+def stage_windows(wildcards):
+    """Return the windows of a job's stage; all methods share them."""
+    screen, key = screen_of(wildcards), stage_of(wildcards)
+    return windows_of(screen, screen.stages[key] if key else None)
+
+
+def windows_of(screen, stage):
+    """Return the training windows of a stage; those of the first one are the screen's."""
+    first = stage is None or stage.key == screen.training.first_stage
+    draw = "" if first else f"stages/{stage.name}/"
+    return f"results/{screen.name}/windows/{draw}augmented.parquet"
+
+
+def old_windows(wildcards):
+    """Return the windows of older stages, where a stage learns them again."""
+    screen = screen_of(wildcards)
+    again = screen.stages[wildcards.stage].needs_old_data
+    return [windows_of(screen, stage) for stage in older_stages(wildcards) if again]
+
+
+def adapted_genomes(wildcards):
+    """Return the genomes whose data an adaptation reads."""
+    screen = screen_of(wildcards)
+    stage = screen.stages[wildcards.stage]
+    older = older_stages(wildcards) if stage.needs_old_data else []
+    names = [name for one in [*older, stage] for name in one.genomes]
+    return list(dict.fromkeys(names))
+
+
+def for_adapted_genomes(pattern):
+    """Return an input function: `pattern` for the genomes whose data an adaptation reads."""
+
+    def files(wildcards):
+        name = screen_of(wildcards).name
+        return [
+            pattern.format(screen=name, genome=genome)
+            for genome in adapted_genomes(wildcards)
+        ]
+
+    return files
+
+
+def adaptation_settings(wildcards):
+    """Return how a stage's network is adapted, as JSON."""
+    return json.dumps(screen_of(wildcards).stages[wildcards.stage].adaptation)
+
+
+def adaptation_training(wildcards):
+    """Return how long and how a stage's network is trained, as JSON."""
+    screen = screen_of(wildcards)
+    own = screen.stages[wildcards.stage].training
+    return json.dumps(screen.settings["training"] | own)
+
+
+def previous_options(wildcards, input):
+    """Write the option that names the bundle whose older stages are passed on."""
+    folders = [Path(input.previous).parent] if input.previous else []
+    return option("--previous", folders)
+
+
+def previous_fisher(wildcards):
+    """Return the Fisher information of the stages before a road's, if there are any."""
+    plan, before = screen_of(wildcards).training, stage_before(wildcards)
+    if not before:
+        return []
+    road = plan.seed_road(before, plan.seed_of(wildcards.road))
+    return f"{road}/model/fisher.safetensors"
+
+
+def stage_evaluations(file):
+    """Return an input function: a file of the evaluation of every stage on every genome."""
+
+    def files(wildcards):
+        return [
+            f"{folder}/{genome}/{file}"
+            for folder in evaluation_folders(wildcards).values()
+            for genome in screen_of(wildcards).measured_genomes
+        ]
+
+    return files
+
+
+def evaluation_folders(wildcards):
+    """Return the folder of the evaluations of every stage, by key."""
+    screen = screen_of(wildcards)
+    return {
+        key: f"{screen.training.stage_road(key)}/evaluation" for key in screen.stages
+    }
+
+
+def stage_descriptions(wildcards):
+    """Return what the measurement of forgetting must know of the stages, as JSON."""
+    screen = screen_of(wildcards)
+    folders = evaluation_folders(wildcards)
+    return json.dumps(
+        [
+            {
+                "key": key,
+                "name": stage.name,
+                "method": stage.chain,
+                "before": stage.before,
+                "genome": stage.measured_on,
+                "classes": stage.measured_classes,
+                "settings": stage.adaptation,
+                "evaluation": folders[key],
+            }
+            for key, stage in screen.stages.items()
+        ]
+    )
 
 
 def round_before(file):
@@ -244,7 +472,10 @@ def of_seeds(file):
 
     def paths(wildcards):
         plan, number = screen_of(wildcards).training, int(wildcards.round)
-        return [f"{plan.seed_folder(number, seed)}/{file}" for seed in plan.seeds]
+        stage = stage_of(wildcards)
+        return [
+            f"{plan.seed_folder(number, seed, stage)}/{file}" for seed in plan.seeds
+        ]
 
     return paths
 
@@ -266,15 +497,20 @@ def training_windows(wildcards):
     return f"{folder}/{'' if wildcards.round == '0' else draw}augmented.parquet"
 
 
+def hard_draw(wildcards):
+    """Tell whether windows are drawn around hard negatives."""
+    return wildcards.draw.startswith("round")
+
+
 def hard_negatives(wildcards):
     """Return the harvested places that windows are drawn around; none for the first training."""
     folder = f"results/{wildcards.screen}/hard_negatives/{wildcards.draw}"
-    return f"{folder}negatives.parquet" if wildcards.draw else []
+    return f"{folder}negatives.parquet" if hard_draw(wildcards) else []
 
 
 def hard_negative_options(wildcards, input):
     """Write the options of a draw of windows around hard negatives."""
-    if not wildcards.draw:
+    if not hard_draw(wildcards):
         return ""
     number = Path(wildcards.draw).parts[0].removeprefix("round")
     return " ".join(
@@ -285,7 +521,7 @@ def hard_negative_options(wildcards, input):
 def sampling(wildcards):
     """Return how windows are drawn, as JSON."""
     settings = screen_of(wildcards).settings
-    if not wildcards.draw:
+    if not hard_draw(wildcards):
         return json.dumps(settings["sampling"])
     share = settings["hard_negatives"]["share"]
     return json.dumps(with_hard_negatives(settings["sampling"], share))
@@ -341,7 +577,7 @@ def calibration_labels(wildcards):
     files = ("sites/{}.parquet", "sites/{}.intervals.parquet", "split/{}.tsv")
     return [
         f"results/{screen.name}/{file.format(genome)}"
-        for genome in screen.train_genomes
+        for genome in training_genomes(wildcards)
         for file in files
     ]
 
@@ -444,9 +680,17 @@ wildcard_constraints:
     road=alternatives(
         road
         for screen in PLAN.screens.values()
-        for road in screen.training.roads.values()
+        for road in [*screen.training.roads.values(), *screen.training.stage_roads]
     ),
-    draw=r"(round[1-9]\d*/seed\d+/)?",
+    draw=r"(round[1-9]\d*/seed\d+/|stages/[^/]+/)?",
+    stage=alternatives(
+        dict.fromkeys(
+            [
+                "base",
+                *(key for screen in PLAN.screens.values() for key in screen.stages),
+            ]
+        )
+    ),
     round=r"\d+",
     seed=r"\d+",
     shard=r"\d+",
@@ -481,17 +725,18 @@ def setting(*keys):
 
 def training_data(wildcards):
     """Write the options that name the data of the training genomes."""
-    screen = screen_of(wildcards)
+    return genome_options(screen_of(wildcards), training_genomes(wildcards))
+
+
+def genome_options(screen, genomes):
+    """Write the options that name the data of some labelled genomes."""
     options = {
         "--genome": "results/genomes/{genome}",
         "--sites": "results/{screen}/sites/{genome}.parquet",
         "--intervals": "results/{screen}/sites/{genome}.intervals.parquet",
         "--split": "results/{screen}/split/{genome}.tsv",
     }
-    texts = [
-        named(name, path, screen.train_genomes, screen)
-        for name, path in options.items()
-    ]
+    texts = [named(name, path, genomes, screen) for name, path in options.items()]
     return " ".join(texts)
 
 
@@ -503,13 +748,36 @@ def own_road(wildcards):
 
 def training_signals(wildcards):
     """Return the signals of the training genomes that a job's network sees."""
-    screen = screen_of(wildcards)
+    if not own_road(wildcards):
+        return []
+    return signal_files(screen_of(wildcards), training_genomes(wildcards))
+
+
+def signal_files(screen, genomes):
+    """Return the signals of some genomes that a screen's network sees."""
     return [
         f"results/genomes/{genome}/signals/{track}.npy"
-        for genome in screen.train_genomes
+        for genome in genomes
         for track in screen.signals
-        if own_road(wildcards)
     ]
+
+
+def adaptation_signals(wildcards):
+    """Return the signals of the genomes whose data an adaptation reads."""
+    return signal_files(screen_of(wildcards), adapted_genomes(wildcards))
+
+
+def adaptation_data(wildcards):
+    """Write the options that name the data that an adaptation reads."""
+    screen, genomes = screen_of(wildcards), adapted_genomes(wildcards)
+    return " ".join(
+        [genome_options(screen, genomes), batch_options(screen, genomes, True)]
+    )
+
+
+def seed_of_road(wildcards):
+    """Return the seed of the network on a road."""
+    return screen_of(wildcards).training.seed_of(wildcards.road)
 
 
 def genome_signals(wildcards):
@@ -522,16 +790,21 @@ def genome_signals(wildcards):
 
 def training_batches(wildcards):
     """Write the options that name signals and laboratories of the training genomes."""
-    screen = screen_of(wildcards)
+    screen, genomes = screen_of(wildcards), training_genomes(wildcards)
+    return batch_options(screen, genomes, own_road(wildcards))
+
+
+def batch_options(screen, genomes, sees_signals):
+    """Write the options that name signals and laboratories of some genomes."""
     signals = [
         f"{genome}:{track}=results/genomes/{genome}/signals/{track}.npy"
-        for genome in screen.train_genomes
+        for genome in genomes
         for track in screen.signals
-        if own_road(wildcards)
+        if sees_signals
     ]
     named = [
         f"{genome}={screen.batches[genome]}"
-        for genome in screen.train_genomes
+        for genome in genomes
         if genome in screen.batches
     ]
     return " ".join([option("--signal", signals), option("--laboratory", named)])
@@ -563,13 +836,35 @@ def batch_option(wildcards):
     return option("--batch", [batch] if batch else [])
 
 
+def known_classes(wildcards):
+    """Return the classes that a job's network knows: all, but for those of later stages."""
+    screen, key = screen_of(wildcards), stage_of(wildcards)
+    classes = screen.settings["classes"]
+    return {
+        name: classes[name] for name in (screen.stages[key].classes if key else classes)
+    }
+
+
+def call_classes(wildcards):
+    """Return the classes that a job's network knows, with what matters for calls, as JSON."""
+    return json.dumps(known_classes(wildcards))
+
+
 def label_classes(wildcards):
     """Return the classes as JSON, without what matters for calls alone and not for labels."""
-    classes = screen_of(wildcards).settings["classes"].items()
     kept = ("stranded", "site")
+    classes = known_classes(wildcards).items()
     return json.dumps(
         {name: {key: item[key] for key in kept} for name, item in classes}
     )
+
+
+def classes_of_stages(wildcards):
+    """Write the option that names the classes that need not occur on every genome."""
+    stages = screen_of(wildcards).stages
+    grows = any(stage.introduced for stage in stages.values())
+    names = list(screen_of(wildcards).settings["classes"]) if grows else []
+    return option("--may-lack", [",".join(names)] if names else [])
 
 
 def evaluation_settings(wildcards):
@@ -611,6 +906,12 @@ def sites_to_split(wildcards):
     return (
         f"results/{wildcards.screen}/sites/{wildcards.genome}.parquet" if known else []
     )
+
+
+def split_table(wildcards):
+    """Return the user's table of the parts of a genome, if there is one."""
+    rules = screen_of(wildcards).settings["split"]
+    return rules.get(wildcards.genome, {}).get("table") or []
 
 
 def split_options(wildcards, input):
@@ -676,8 +977,8 @@ def scan_parts(wildcards):
 def bigwig_option(wildcards):
     """Return the option that names the classes with tracks, where not all have them."""
     screen = screen_of(wildcards)
-    chosen = screen.bigwig_classes
-    every = chosen == list(screen.settings["classes"])
+    chosen = screen.stage_bigwig_classes(stage_of(wildcards))
+    every = chosen == list(known_classes(wildcards))
     return "" if every else option("--bigwigs", [",".join(chosen)])
 
 
@@ -691,7 +992,7 @@ def model_options(name, pattern):
     """Return a params function: `name MODEL=path` for the screen's model and all others."""
 
     def text(wildcards):
-        roads = screen_of(wildcards).training.roads
+        roads = evaluated_models(wildcards)
         fill = dict(wildcards.items())
         return option(
             name,

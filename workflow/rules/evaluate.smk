@@ -28,6 +28,7 @@ rule evaluate_scan:
         ),
         curves="results/{screen}/evaluation/{genome}/curves.parquet",
         reliability="results/{screen}/evaluation/{genome}/reliability.parquet",
+        draws="results/{screen}/evaluation/{genome}/draws.parquet",
         calls="results/{screen}/evaluation/{genome}/calls.parquet",
         details="results/{screen}/evaluation/{genome}/details.json",
     log:

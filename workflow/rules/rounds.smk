@@ -7,14 +7,14 @@ rule harvest_negatives:
         weights=round_before("model.safetensors"),
         model=round_before("model.json"),
         history=round_before("history.tsv"),
-        codes=for_genomes("train_genomes", "results/genomes/{genome}/codes.npy"),
-        contigs=for_genomes("train_genomes", "results/genomes/{genome}/contigs.tsv"),
-        summaries=for_genomes("train_genomes", "results/genomes/{genome}/summary.json"),
-        sites=for_genomes("train_genomes", "results/{screen}/sites/{genome}.parquet"),
-        intervals=for_genomes(
-            "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
+        codes=for_training_genomes("results/genomes/{genome}/codes.npy"),
+        contigs=for_training_genomes("results/genomes/{genome}/contigs.tsv"),
+        summaries=for_training_genomes("results/genomes/{genome}/summary.json"),
+        sites=for_training_genomes("results/{screen}/sites/{genome}.parquet"),
+        intervals=for_training_genomes(
+            "results/{screen}/sites/{genome}.intervals.parquet"
         ),
-        splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+        splits=for_training_genomes("results/{screen}/split/{genome}.tsv"),
         signals=training_signals,
     output:
         negatives="results/{screen}/hard_negatives/round{round}/seed{seed}/negatives.parquet",
@@ -59,11 +59,11 @@ rule combine_seeds:
         models=of_seeds("model.json"),
         histories=of_seeds("history.tsv"),
     output:
-        weights="results/{screen}/training/base/round{round}/ensemble/model.safetensors",
-        model="results/{screen}/training/base/round{round}/ensemble/model.json",
-        history="results/{screen}/training/base/round{round}/ensemble/history.tsv",
+        weights="results/{screen}/training/{stage}/round{round}/ensemble/model.safetensors",
+        model="results/{screen}/training/{stage}/round{round}/ensemble/model.json",
+        history="results/{screen}/training/{stage}/round{round}/ensemble/history.tsv",
     log:
-        "logs/{screen}/combine_seeds/round{round}.log",
+        "logs/{screen}/combine_seeds/{stage}-round{round}.log",
     conda:
         "../../envs/torch.yaml"
     threads: 1

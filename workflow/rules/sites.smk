@@ -26,6 +26,7 @@ rule extract_sites:
         regions=regions,
         resolution=resolution,
         labels=setting("labels"),
+        may_lack=classes_of_stages,
         min_intron=setting("min_intron"),
         check_consensus=setting("check_consensus"),
         ignore_margin=setting("ignore_margin"),
@@ -37,6 +38,7 @@ rule extract_sites:
         " --tracks {params.tracks:q} --classes {params.classes:q}"
         " --regions {params.regions:q} --resolution {params.resolution:q}"
         " --labels {params.labels:q} --min-intron {params.min_intron:q}"
+        " {params.may_lack}"
         " --ignore-margin {params.ignore_margin:q} --check-consensus {params.check_consensus:q}"
         " --sites {output.sites:q}"
         " --intervals {output.intervals:q} --summary {output.summary:q} > {log:q} 2>&1"
@@ -47,6 +49,7 @@ rule split_genome:
         source=source("split_genome.py"),
         contigs="results/genomes/{genome}/contigs.tsv",
         sites=sites_to_split,
+        table=split_table,
     output:
         split="results/{screen}/split/{genome}.tsv",
         summary="results/{screen}/split/{genome}.summary.json",

@@ -1,13 +1,13 @@
 rule sample_windows:
     input:
         source=source("sample_windows.py"),
-        codes=for_genomes("train_genomes", "results/genomes/{genome}/codes.npy"),
-        contigs=for_genomes("train_genomes", "results/genomes/{genome}/contigs.tsv"),
-        sites=for_genomes("train_genomes", "results/{screen}/sites/{genome}.parquet"),
-        intervals=for_genomes(
-            "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
+        codes=for_training_genomes("results/genomes/{genome}/codes.npy"),
+        contigs=for_training_genomes("results/genomes/{genome}/contigs.tsv"),
+        sites=for_training_genomes("results/{screen}/sites/{genome}.parquet"),
+        intervals=for_training_genomes(
+            "results/{screen}/sites/{genome}.intervals.parquet"
         ),
-        splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+        splits=for_training_genomes("results/{screen}/split/{genome}.tsv"),
         negatives=hard_negatives,
     output:
         windows="results/{screen}/windows/{draw}sampled.parquet",
@@ -70,14 +70,14 @@ rule train_model:
         source=source("train_model.py"),
         windows=training_windows,
         former=former_weights,
-        codes=for_genomes("train_genomes", "results/genomes/{genome}/codes.npy"),
-        contigs=for_genomes("train_genomes", "results/genomes/{genome}/contigs.tsv"),
-        summaries=for_genomes("train_genomes", "results/genomes/{genome}/summary.json"),
-        sites=for_genomes("train_genomes", "results/{screen}/sites/{genome}.parquet"),
-        intervals=for_genomes(
-            "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
+        codes=for_training_genomes("results/genomes/{genome}/codes.npy"),
+        contigs=for_training_genomes("results/genomes/{genome}/contigs.tsv"),
+        summaries=for_training_genomes("results/genomes/{genome}/summary.json"),
+        sites=for_training_genomes("results/{screen}/sites/{genome}.parquet"),
+        intervals=for_training_genomes(
+            "results/{screen}/sites/{genome}.intervals.parquet"
         ),
-        splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+        splits=for_training_genomes("results/{screen}/split/{genome}.tsv"),
         motifs=stem_motif_file,
         signals=training_signals,
         tracks=auxiliary_files,
@@ -175,14 +175,14 @@ rule import_model:
 rule fit_baseline:
     input:
         source=source("fit_baseline.py"),
-        codes=for_genomes("train_genomes", "results/genomes/{genome}/codes.npy"),
-        contigs=for_genomes("train_genomes", "results/genomes/{genome}/contigs.tsv"),
-        summaries=for_genomes("train_genomes", "results/genomes/{genome}/summary.json"),
-        sites=for_genomes("train_genomes", "results/{screen}/sites/{genome}.parquet"),
-        intervals=for_genomes(
-            "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
+        codes=for_training_genomes("results/genomes/{genome}/codes.npy"),
+        contigs=for_training_genomes("results/genomes/{genome}/contigs.tsv"),
+        summaries=for_training_genomes("results/genomes/{genome}/summary.json"),
+        sites=for_training_genomes("results/{screen}/sites/{genome}.parquet"),
+        intervals=for_training_genomes(
+            "results/{screen}/sites/{genome}.intervals.parquet"
         ),
-        splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+        splits=for_training_genomes("results/{screen}/split/{genome}.tsv"),
         motifs=motif_file,
     output:
         weights="results/{screen}/baselines/{baseline}/training/base/round0/seed{seed}/model.safetensors",
@@ -227,14 +227,15 @@ rule calibrate_model:
         model=uncalibrated_model("model.json"),
         network=network_file,
         history=uncalibrated_model("history.tsv"),
-        codes=for_genomes("train_genomes", "results/genomes/{genome}/codes.npy"),
-        contigs=for_genomes("train_genomes", "results/genomes/{genome}/contigs.tsv"),
-        summaries=for_genomes("train_genomes", "results/genomes/{genome}/summary.json"),
-        sites=for_genomes("train_genomes", "results/{screen}/sites/{genome}.parquet"),
-        intervals=for_genomes(
-            "train_genomes", "results/{screen}/sites/{genome}.intervals.parquet"
+        fallback=bundle_before,
+        codes=for_training_genomes("results/genomes/{genome}/codes.npy"),
+        contigs=for_training_genomes("results/genomes/{genome}/contigs.tsv"),
+        summaries=for_training_genomes("results/genomes/{genome}/summary.json"),
+        sites=for_training_genomes("results/{screen}/sites/{genome}.parquet"),
+        intervals=for_training_genomes(
+            "results/{screen}/sites/{genome}.intervals.parquet"
         ),
-        splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+        splits=for_training_genomes("results/{screen}/split/{genome}.tsv"),
         signals=training_signals,
     output:
         weights="{road}/model/model.safetensors",
@@ -260,18 +261,19 @@ rule calibrate_model:
         settings=setting("calibration"),
         memory_gb=setting("scan", "memory_gb"),
         precision=setting("scan", "precision"),
-        classes=setting("classes"),
+        classes=call_classes,
         labels=setting("labels"),
         ignore_margin=setting("ignore_margin"),
         device=PLAN.settings["device"],
         training=subpath(input.model, parent=True),
         network=network_code,
+        fallback=fallback_option,
         folder=subpath(output.model, parent=True),
     message:
         "Calibrating {wildcards.road} at natural prevalence"
     shell:
         "python {input.source[0]:q} --model {params.training:q} {params.network} {params.data}"
-        " {params.batches}"
+        " {params.batches} {params.fallback}"
         " --settings {params.settings:q} --classes {params.classes:q}"
         " --labels {params.labels:q} --ignore-margin {params.ignore_margin:q}"
         " --device {params.device:q} --threads {threads} --memory-gb {params.memory_gb:q}"
