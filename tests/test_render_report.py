@@ -139,6 +139,8 @@ def test_trust_without_labels_stands_beside_what_was_found(full):
     assert "thaliana : no check speaks against these estimates" in section
     assert "1 in 1,700 (1 in 1,672 to 1 in 1,729)" in section
     assert "no annotation" in section and "71 % (67–75 %)" in section
+    assert section.count("no: gc and no mixture") == 4
+    assert section.count("nothing speaks against it") == 8
     answer = text[: text.index("Finding sites: precision and recall", 900)]
     assert "cannot be checked here. From their scores alone, 71" in answer
     assert "2 warnings speak against that" in answer

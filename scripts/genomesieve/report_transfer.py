@@ -16,6 +16,7 @@ from genomesieve.report_numbers import (
     percent_with_interval,
 )
 from genomesieve.report_tables import Table
+from genomesieve.transfer_warnings import NOTES
 
 
 def trusted(screen: Screen) -> list[tuple[GenomeResults, Trust]]:
@@ -56,12 +57,12 @@ def prevalence_table(screen: Screen) -> Table:
             rows.append(
                 [genome.name, name, one_in(trust.get(name, "calibration_prevalence").value),
                  *cells, one_in(known.value) if known.known else "no annotation",
-                 count_with_interval(trust.get(name, "em_sites"))]
+                 count_with_interval(trust.get(name, "em_sites")), reliance(trust, name)]
             )  # fmt: skip
     return Table(
         ["genome", "class", f"site in calibration ({screen.calibration_genome})",
          "from all scores (95 % interval)", "from the number of calls (95 % interval)",
-         "annotated", "sites in what was scanned, from all scores"],
+         "annotated", "sites in what was scanned, from all scores", "rely on it?"],
         rows, 2,
     )  # fmt: skip
 
@@ -93,14 +94,24 @@ def precision_table(screen: Screen) -> Table:
             rows.append(
                 [genome.name, name, count(trust.get(name, "calls").value), *cells, found,
                  count_with_interval(trust.get(name, "em_true_calls")),
-                 count_with_interval(trust.get(name, "em_false_calls"))]
+                 count_with_interval(trust.get(name, "em_false_calls")), reliance(trust, name)]
             )  # fmt: skip
     return Table(
         ["genome", "class", "calls", "promised precision", "at the prevalence from all scores",
          "at the prevalence from the number of calls", "found in the annotation",
-         "right calls, from all scores", "wrong calls"],
+         "right calls, from all scores", "wrong calls", "rely on it?"],
         rows, 2,
     )  # fmt: skip
+
+
+def reliance(trust: Trust, class_name: str) -> str:
+    """Say whether a reader may rely on the estimates of a class, and if not, by which warnings."""
+    found = [
+        row["what"].replace("_", " ")
+        for row in trust.warnings
+        if row["class"] in ("", class_name) and row["what"] not in NOTES
+    ]
+    return f"no: {listed(found)}" if found else "nothing speaks against it"
 
 
 def checks_table(screen: Screen) -> Table:
