@@ -3,7 +3,8 @@
 Reads the evaluations, the merged scans, the bundles and the summaries of one screen, and writes
 report.html (no outside resources) and, for each subject, one SVG with a panel for every genome and
 class: precision_recall, roc, promises, prevalence, reliability, scores, genome_map, logos, training
-and split. Genomes without --evaluation have calls only. A file is written only after everything
+and split, and where genomes were learned in order stage_matrix, stage_curves and stage_trade_off.
+Genomes without --evaluation have calls only. A file is written only after everything
 could be drawn.
 """
 
@@ -214,7 +215,19 @@ def read_screen(arguments: argparse.Namespace) -> Screen:
             name: read_json(path, "summary of a harvest")
             for name, path in arguments.harvest_summary.items()
         },
+        **read_stages(arguments.stage_matrix, arguments.stage_summary),
     )
+
+
+def read_stages(matrix: Path | None, summary: Path | None) -> dict[str, pd.DataFrame]:
+    """Read the tables of measure_forgetting.py, where there are stages."""
+    if matrix is None or summary is None:
+        return {}
+    keys = ("method", "kind", "lambda", "after", "task", "class", "average_precision")
+    return {
+        "stage_matrix": read_table(matrix, "matrix of stages", keys, text=("class", "genome")),
+        "stage_summary": read_table(summary, "summary of stages", ("method", "measure", "value")),
+    }
 
 
 def work(arguments: argparse.Namespace) -> None:
@@ -287,6 +300,10 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         metavar="roundR/seedS=PATH",
         help="JSON of the harvest before a round (repeat)",
     )
+    for option, text in (("matrix", "after each stage"), ("summary", "of each method")):
+        parser.add_argument(
+            f"--stage-{option}", type=Path, help=f"table of measure_forgetting.py, {text}"
+        )
     parser.add_argument("--output", type=Path, required=True, help="the page (.html)")
     parser.add_argument("--figures", type=Path, required=True, help="folder of the SVG pictures")
     return parser.parse_args(argv)

@@ -197,6 +197,12 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
     run("train_model.py", *data, *labels, "--windows", "w1.parquet", "--output-dir", "net1",
         "--model", '{"preset": "dilated", "channels": 4}', "--device", "cpu", "--seed", "1",
         "--training", '{"steps": 1, "batch": 4}', "--start-from", "net")  # fmt: skip
+    run("estimate_fisher.py", "--model", "net", *data, "--windows", "a.parquet", "--device", "cpu",
+        "--settings", '{"positions": 5, "windows": 2}',
+        "--output", "net/fisher.safetensors")  # fmt: skip
+    run("adapt_model.py", "--model", "net", *data, *labels, "--windows", "a.parquet",
+        "--settings", '{"method": "ewc", "lambda": 1}', "--device", "cpu",
+        "--training", '{"steps": 1, "batch": 4}', "--output-dir", "adapted")  # fmt: skip
     run("combine_seeds.py", "--member", "net", "--member", "net1", "--output-dir", "mean")
     safetensors.torch.save_file(motif_weights(), tmp_path / "own.safetensors")
     run("import_model.py", *labels, "--network-code", f"{RECIPE}:SmallNetwork", "--weights",
@@ -222,6 +228,15 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
     run("estimate_transfer.py", "--model", "model", "--genome-folder", "toy", "--scan", "scan",
         "--train", "toy=toy", "--train-split", "toy=split.tsv", "--bootstrap", "20",
         "--output", "transfer.json")  # fmt: skip
+    stage = {
+        "method": "", "before": "", "genome": "toy", "classes": ["donor"], "settings": {},
+        "evaluation": "evaluations",
+    }  # fmt: skip
+    (tmp_path / "evaluations").mkdir()
+    (tmp_path / "evaluations" / "toy").symlink_to(tmp_path / "evaluation")
+    stages = [stage | {"key": "a", "name": "a"}, stage | {"key": "b", "name": "b", "before": "a"}]
+    run("measure_forgetting.py", "--stages", json.dumps(stages), "--matrix", "matrix.tsv",
+        "--summary", "kept.tsv")  # fmt: skip
     # A report wants a network's history, which a baseline has not.
     shutil.copy(tmp_path / "net" / "history.tsv", tmp_path / "model" / "history.tsv")
     run("render_report.py", "--screen", "toy", "--settings", "{}", "--model", "model",

@@ -136,9 +136,11 @@ def test_memory_grows_with_attempts_except_in_training(repository):
     profile = yaml.safe_load((repository / "profiles" / "slurm" / "config.yaml").read_text())
     assert profile["retries"] == 1
     growing = {r for r, one in profile["set-resources"].items() if "attempt" in str(one)}
-    assert set(profile["set-resources"]) - growing == NETWORK_RULES
-    train = (repository / "workflow" / "rules" / "train.smk").read_text()
-    assert "retries: 0" in train.split("rule train_model:")[1].split("rule ")[0]
+    of_stages = {"adapt_model", "estimate_fisher"}
+    assert set(profile["set-resources"]) - growing == NETWORK_RULES | of_stages
+    for file, rule in (("train", "train_model"), ("stages", "adapt_model")):
+        rules = (repository / "workflow" / "rules" / f"{file}.smk").read_text()
+        assert "retries: 0" in rules.split(f"rule {rule}:")[1].split("rule ")[0]
 
 
 @pytest.mark.workflow

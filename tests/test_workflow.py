@@ -550,7 +550,7 @@ def test_commands_of_every_recipe_are_understood(repository, tmp_path, name):
     """Each names its files below data/ and is complete with them."""
     shutil.copytree(repository / "config" / "recipes", tmp_path / "config" / "recipes")
     for path in (tmp_path / "config" / "recipes").glob(f"{name}.*"):
-        for file in re.findall(r"\bdata/[\w./-]+[\w]", path.read_text()):
+        for file in re.findall(r"\bdata/[\w./-]+\.\w+", path.read_text()):
             (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / file).touch()
     recipe = ("--configfile", f"config/recipes/{name}.yaml")

@@ -104,15 +104,7 @@ def load_tasks(path: str | os.PathLike, folder: Path, network: nn.Module) -> lis
     InputError
         If the file is missing, damaged, or belongs to another model.
     """
-    existing_file(path, "Fisher information")
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata, names = file.metadata() or {}, list(file.keys())
-            notes = json.loads(metadata["tasks"])
-            tensors = {name: file.get_tensor(name) for name in names}
-    except (safetensors.SafetensorError, OSError, KeyError, ValueError) as error:
-        first = " ".join(str(error).split())[:200]
-        raise InputError(f"Fisher information {path} cannot be read: {first}") from error
+    metadata, notes, tensors = _read(existing_file(path, "Fisher information"))
     found, expected = metadata.get("model_sha256"), file_digest(folder / "model.safetensors")
     if found != expected:
         raise InputError(
@@ -124,7 +116,10 @@ def load_tasks(path: str | os.PathLike, folder: Path, network: nn.Module) -> lis
     for number, note in enumerate(notes):
         fisher = _tensors_of(tensors, number, _FISHER)
         optimum = _tensors_of(tensors, number, _OPTIMUM) or current
-        _check_names(fisher, current, path)
+        for what, values in ((_FISHER, fisher), (_OPTIMUM, optimum)):
+            _check_tensors(values, current, f"Fisher information {path}: {what} of task {number}")
+        if any((value < 0).any() for value in fisher.values()):
+            raise InputError(f"Fisher information {path} has values below 0; expected squares")
         tasks.append(OldTask(note["name"], note["kind"], note["observations"], fisher, optimum))
     return tasks
 
@@ -206,8 +201,46 @@ def _tensors_of(tensors: Mapping[str, Tensor], number: int, what: str) -> dict[s
     }
 
 
-def _check_names(fisher: Mapping, expected: Mapping, path: str | os.PathLike) -> None:
-    """Raise InputError unless there is information on each of a network's parameters."""
-    for name in expected:
-        if name not in fisher:
-            raise InputError(f"Fisher information {path} lacks {name}; expected all parameters")
+def _read(path: Path) -> tuple[dict, list[dict], dict[str, Tensor]]:
+    """Return metadata, notes of the tasks and tensors of a file, or raise InputError."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            notes = json.loads(metadata["tasks"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (safetensors.SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
+        first = " ".join(str(error).split())[:200]
+        raise InputError(f"Fisher information {path} cannot be read: {first}") from error
+    if not (isinstance(notes, list) and notes and all(map(_is_note, notes))):
+        raise InputError(
+            f"Fisher information {path} describes its tasks as {str(notes)[:80]!r}; expected name, "
+            "kind and observations of each"
+        )
+    return metadata, notes, tensors
+
+
+def _is_note(note: object) -> bool:
+    """Tell whether a file's note of a task is one."""
+    if not isinstance(note, dict):
+        return False
+    count = note.get("observations")
+    known = isinstance(count, int | float) and not isinstance(count, bool) and 0 < count < 1e18
+    return known and all(isinstance(note.get(key), str) for key in ("name", "kind"))
+
+
+def _check_tensors(values: Mapping, expected: Mapping, where: str) -> None:
+    """Raise InputError unless there is a finite tensor for each of a network's parameters.
+
+    Older tasks may have had fewer outputs, the first of the present ones.
+    """
+    for name, parameter in expected.items():
+        if name not in values:
+            raise InputError(f"{where} lacks {name}; expected all parameters")
+        value = values[name]
+        fits = value.shape[1:] == parameter.shape[1:] and len(value.shape) == len(parameter.shape)
+        if not fits or (value.dim() and len(value) > len(parameter)):
+            raise InputError(
+                f"{where}: {name} has shape {tuple(value.shape)}; expected {tuple(parameter.shape)}"
+            )
+        if value.is_complex() or not torch.isfinite(value.double()).all():
+            raise InputError(f"{where}: {name} has values that are no finite numbers")

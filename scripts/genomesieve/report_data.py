@@ -145,7 +145,8 @@ class Screen:
     """One screen: its models, its genomes and its settings.
 
     `members` names the network of each seed in the metrics, `rounds` the model of each round but
-    the last; `harvests` has the summary of each harvest by `round1/seed0`.
+    the last; `harvests` has the summary of each harvest by `round1/seed0`; `stage_matrix` and
+    `stage_summary` are the tables of measure_forgetting.py, empty without stages.
     """
 
     name: str
@@ -157,6 +158,13 @@ class Screen:
     members: tuple[str, ...] = ()
     rounds: tuple[str, ...] = ()
     harvests: dict[str, dict] = field(default_factory=dict)
+    stage_matrix: pd.DataFrame = field(default_factory=pd.DataFrame)
+    stage_summary: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def has_stages(self) -> bool:
+        """Whether several genomes were learned one after the other."""
+        return not self.stage_matrix.empty
 
     @property
     def classes(self) -> list[str]:

@@ -9,6 +9,7 @@ import jinja2
 from markupsafe import Markup
 
 from genomesieve import report_rounds as rounds
+from genomesieve import report_stages as stages
 from genomesieve import report_tables as tables
 from genomesieve import report_transfer as transfer
 from genomesieve.figures import Picture
@@ -20,6 +21,7 @@ from genomesieve.figures_genome import (
     split_picture,
     training_picture,
 )
+from genomesieve.figures_stages import stage_pictures
 from genomesieve.report_data import Screen
 from genomesieve.report_glossary import GLOSSARY
 from genomesieve.report_template import STYLE, TEMPLATE
@@ -76,6 +78,7 @@ def make_pictures(screen: Screen) -> dict[str, Picture]:
         logo_picture(screen),
         training_picture(screen),
         split_picture(screen),
+        *stage_pictures(screen),
     ]
     return {picture.name: picture for picture in pictures}
 
@@ -119,6 +122,7 @@ def make_sections(screen: Screen, drawn: dict[str, DrawnPicture]) -> list[Sectio
         _expected(screen, drawn),
         *_trust(screen),
         _probabilities(screen, drawn),
+        *_stages(screen, drawn),
         _along(screen, drawn),
         _logos(screen, drawn),
         _training(screen, drawn),
@@ -287,6 +291,43 @@ def _probabilities(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
             Item("picture", drawn["scores"]),
         ],
     )
+
+
+def _stages(screen: Screen, drawn: dict[str, DrawnPicture]) -> list[Section]:
+    """Return the section on genomes learned in order; none where there are no stages."""
+    if not screen.has_stages:
+        return []
+    return [
+        Section(
+            "stages",
+            "One genome after the other: what was kept and lost",
+            [
+                Item("text", stages.forgetting_sentence(screen)),
+                _text(
+                    "After every stage, everything that any stage taught is measured again, at "
+                    "each genome's own rate of sites. <b>Forgetting</b> is how far the average "
+                    "precision fell from its best; <b>backward transfer</b> is what later stages "
+                    "changed in earlier ones (negative: lost); <b>forward transfer</b> is what was "
+                    "known before a stage, above chance."
+                ),
+                _table(stages.summary_table(screen)),
+                Item("heading", "After each stage (rows), on what each stage taught (columns)"),
+                Item("picture", drawn["stage_matrix"]),
+                Item("heading", "What became of it"),
+                Item("picture", drawn["stage_curves"]),
+                Item("heading", "Old against new"),
+                _text(
+                    "Right is better on the new stage, up is better on the older ones. The line "
+                    "joins consolidation at rising lambda. Bars are 95 % intervals over blocks."
+                ),
+                Item("picture", drawn["stage_trade_off"]),
+                Item("heading", "Stages of this model"),
+                _text("Every choice was made on the validation part of the stage's own genomes."),
+                _table(stages.lineage_table(screen)),
+                Item("fold", stages.matrix_table(screen), "Every class after every stage"),
+            ],
+        )
+    ]
 
 
 def _along(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:

@@ -1,5 +1,7 @@
 """Elastic weight consolidation on models whose posterior is known."""
 
+import re
+
 import numpy as np
 import pytest
 import safetensors.torch
@@ -150,3 +152,34 @@ def test_damaged_files_are_refused(tmp_path):
         load_tasks(path, tmp_path, linear([0.0, 0.0, 0.0]))
     with pytest.raises(InputError, match="Fisher information .* does not exist|not found"):
         load_tasks(tmp_path / "none", tmp_path, linear([0.0, 0.0, 0.0]))
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"0.fisher.weight": torch.ones(1, 2)}, "weight has shape (1, 2); expected (1, 3)"),
+        ({"0.fisher.weight": torch.ones(2, 3)}, "weight has shape (2, 3); expected (1, 3)"),
+        ({"0.fisher.weight": torch.full((1, 3), torch.nan)}, "no finite numbers"),
+        ({"0.fisher.weight": torch.full((1, 3), -1.0)}, "below 0"),
+        ({"0.fisher.other": torch.ones(1, 3)}, "lacks weight"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_named(tmp_path, change, message):
+    network = linear([1.0, 2.0, 3.0])
+    weights = tmp_path / "model.safetensors"
+    safetensors.torch.save_file(network.state_dict(), weights)
+    path = tmp_path / "fisher.safetensors"
+    save_tasks(path, [task_of("a", np.ones((5, 3)), [1.0, 2.0, 3.0])], weights)
+    with safetensors.safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    safetensors.torch.save_file(change, path, metadata)
+    with pytest.raises(InputError, match=re.escape(message)):
+        load_tasks(path, tmp_path, network)
+
+
+@pytest.mark.parametrize("notes", ["[]", '{"a": 1}', '[{"name": "a"}]', "[1]", "[" * 10_000])
+def test_notes_that_say_nothing_are_refused(tmp_path, notes):
+    path = tmp_path / "fisher.safetensors"
+    safetensors.torch.save_file({"0.fisher.weight": torch.ones(1, 3)}, path, {"tasks": notes})
+    with pytest.raises(InputError, match="describes its tasks|cannot be read"):
+        load_tasks(path, tmp_path, linear([0.0, 0.0, 0.0]))

@@ -1029,6 +1029,13 @@ def harvest_summaries(wildcards):
     return list(harvests(screen_of(wildcards)).values())
 
 
+def stage_tables(wildcards):
+    """Return the tables of what a screen's stages kept and lost, if it has any."""
+    screen = screen_of(wildcards)
+    names = ("matrix", "summary") if screen.stages else ()
+    return [f"results/{screen.name}/forgetting/{name}.tsv" for name in names]
+
+
 def report_settings(wildcards):
     """Return everything that a screen's report states about its configuration, as JSON."""
     return json.dumps(screen_of(wildcards).settings)
@@ -1073,6 +1080,8 @@ def report_data(wildcards):
     texts += [
         option(name, [",".join(found)]) for name, found in others.items() if found
     ]
+    for table in stage_tables(wildcards):
+        texts.append(option(f"--stage-{Path(table).stem}", [table]))
     summaries = [f"{key}={path}" for key, path in harvests(screen).items()]
     texts.append(option("--harvest-summary", summaries))
     return " ".join(texts)

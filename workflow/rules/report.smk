@@ -24,6 +24,7 @@ rule render_report:
         transfers=for_genomes("scan_genomes", "results/{screen}/transfer/{genome}.json"),
         windows=windows_summary,
         harvests=harvest_summaries,
+        stages=stage_tables,
     output:
         report=report(
             "results/{screen}/report.html",

@@ -166,7 +166,7 @@ rule measure_forgetting:
     log:
         "logs/{screen}/measure_forgetting.log",
     conda:
-        "../../envs/report.yaml"
+        "../../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=2000,
