@@ -143,6 +143,16 @@ def compare(row: dict, content: dict, kind: str) -> dict:
     return values
 
 
+def precision_errors(rows: list[dict]) -> list[dict]:
+    """Return the mean absolute error of the precision, of pairs with and without a warning."""
+    table, found = pd.DataFrame(rows), []
+    for title, some in (("without a warning", ~table["warned"]), ("with one", table["warned"])):
+        errors = table.loc[some, ["em_error", "bbse_error", "promise_error"]].astype(float).abs()
+        if len(errors):
+            found.append({"pairs": title, "count": len(errors)} | errors.mean().to_dict())
+    return found
+
+
 def covers(truth: float, found: dict) -> bool | None:
     """Tell whether an interval holds the truth; None where there is none."""
     if found["low"] is None:
@@ -166,6 +176,7 @@ def main() -> None:
         "benchmark": "transfer", "date": date.today().isoformat(), "machine": machine(),
         "factor": FACTOR, "points": POINTS,
         "verdicts": [{"verdict": key, "count": int(count)} for key, count in counts.items()],
+        "precision_errors": precision_errors(rows),
         "rows": rows,
     }  # fmt: skip
     (RESULTS / "transfer.json").write_text(json.dumps(content, indent=1) + "\n")

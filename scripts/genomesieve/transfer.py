@@ -74,7 +74,8 @@ def assess_sequence(target: Stretches, training: Stretches) -> Assessment:
     result.add("gc_training", trained.gc, "share of known bases", np.array(gc))
     result.add("unknown", scanned.unknown, "share of bases")
     result.add("unknown_training", trained.unknown, "share of bases")
-    result.cautions = sequence_warnings(result)
+    own = {genome.name for genome, _ in target} & {genome.name for genome, _ in training}
+    result.cautions = sequence_warnings(result, own_genome=bool(own))
     return result
 
 

@@ -36,8 +36,11 @@ NOTES = ("relative", "few_blocks", "promise")
 """Short names of what a reader should know although it does not speak against the estimates."""
 
 
-def sequence_warnings(found: Assessment) -> list[Caution]:
-    """Warn where sequence is unlike that of training."""
+def sequence_warnings(found: Assessment, own_genome: bool) -> list[Caution]:
+    """Warn where sequence is unlike that of training, or where it is that of a relative.
+
+    Another part of the training genome itself (`own_genome`) shares its repeats; it is no relative.
+    """
     warnings = []
     divergence, within = found.value("kmer_divergence"), found.value("kmer_divergence_within")
     if divergence > DIVERGENCE * within:
@@ -66,7 +69,7 @@ def sequence_warnings(found: Assessment) -> list[Caution]:
                 "them cannot be found.",
             )
         )
-    if found.value("shared_kmers") > RELATED:
+    if found.value("shared_kmers") > RELATED and not own_genome:
         warnings.append(
             Caution(
                 "relative",

@@ -166,6 +166,8 @@ def test_relatives_are_named():
     codes = sequence(1, 200_000, 0.4)
     found = assess_sequence(stretches("new", codes[50_000:150_000]), stretches("old", codes))
     assert names(found) == {"relative"}
+    itself = assess_sequence(stretches("old", codes[:100_000]), stretches("old", codes))
+    assert itself.cautions == []
     assert found.value("shared_kmers") == 1 and found.value("nucleotide_identity") == 1
 
 
