@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # Scripts are called as `python`: the one of the environment comes first.
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help setup bedtools demo report test test-slurm test-faults fuzz audit lint benchmark clean
+.PHONY: help setup bedtools demo report test test-slurm test-faults fuzz forgetting audit lint benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -75,6 +75,10 @@ test-faults: setup ## Kill, fill and damage runs of the workflow on purpose (ten
 
 fuzz: setup ## Feed every parser 111,000 damaged inputs (five minutes of one core)
 	@python tests/fuzz/run.py --output tests/fuzz/recorded.json --page docs/fuzzing.md
+
+forgetting: setup ## Measure what stages keep and lose, all methods, three seeds (hours; needs data/)
+	@python benchmarks/forgetting.py --full viruses start_codons splice splice_reversed
+	@python benchmarks/tables.py docs/stages.md
 
 AUDITOR := .venv-audit
 $(AUDITOR)/.installed:
