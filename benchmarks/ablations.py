@@ -32,6 +32,8 @@ from genomesieve.bootstrap import percentile_interval
 
 FOLDER = REPOSITORY / "benchmarks" / "ablations"
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+ALSO = {"symmetry": dict.fromkeys(("lstm_average", "lstm_equivariant"), "lstm_augment")}
+"""What some screens of an ablation are compared with beside the first one."""
 AVERAGED = ("brier_skill", "ece", "strand_disagreement", "strand_difference")
 """Metrics that are averaged over classes."""
 
@@ -57,6 +59,8 @@ def measure(name: str) -> list[dict]:
         }  # fmt: skip
         if screen != first:
             row |= difference_row(found, screen, first)
+        if peer := ALSO.get(name, {}).get(screen):
+            row["also"] = difference_row(found, screen, peer)
         rows.append(row | table_values(screen, genome, subject.part) | cost_of(screen))
     return rows
 

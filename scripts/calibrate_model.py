@@ -3,8 +3,9 @@
 In: a model folder from train_model, import_model or fit_baseline, and the training genomes with
 sites, intervals and split. Out, in --output-dir: the bundle that scans use. Its model.json gains
 probabilities, thresholds for the precisions asked for (per merged call), the table of false
-discovery rates, what a promise rests on, and the plan that every later scan follows. The calibrate
-part is used for nothing else.
+discovery rates, what a promise rests on, and the plan that every later scan follows; how many bins
+with and without a site have each score stands beside it (score_counts.parquet). The calibrate part
+is used for nothing else.
 
 A class of an adapted model that the new genomes have no site of keeps the calibration of the model
 that it was adapted from (--fallback), and says so.
@@ -42,9 +43,16 @@ from genomesieve.command_line import (
 )
 from genomesieve.devices import choose_device, reported_memory
 from genomesieve.errors import InputError
-from genomesieve.files import read_table
+from genomesieve.files import read_table, write_table
 from genomesieve.genome import EncodedGenome
-from genomesieve.label_counts import LabelCounts, count_by_label, total_histogram
+from genomesieve.label_counts import (
+    BlockCounts,
+    LabelCounts,
+    count_by_block,
+    count_by_label,
+    sparse_block_histogram,
+    total_histogram,
+)
 from genomesieve.labelled_genome import INTERVAL_COLUMNS, SITE_COLUMNS, read_splits
 from genomesieve.labels_on_bins import ScanLabels, label_bins
 from genomesieve.laboratory_statistics import bundle_for_genome
@@ -53,6 +61,8 @@ from genomesieve.planning import PRECISIONS, ScanPlan, plan_scan
 from genomesieve.precision import compare_precisions
 from genomesieve.scan_files import read_calibrated_model
 from genomesieve.scanner import Scanner, scan_bins
+from genomesieve.score_counts import FILE as SCORE_COUNTS
+from genomesieve.score_counts import count_table
 from genomesieve.scores import encode_scores, list_candidates
 from genomesieve.settings import complete_settings
 from genomesieve.signals import gather_signals, with_signals
@@ -150,6 +160,8 @@ def calibrate(arguments: argparse.Namespace) -> None:
             parts = scan_parts(arguments, opened, plan, device, Path(folder))
         known = fallback_classes(arguments.fallback)
         classes = calibrate_classes(bundle, parts, arguments.classes, settings, known)
+        floors = np.array([classes[name]["floor_code"] for name in bundle.classes], np.uint16)
+        score_counts = count_scores(bundle.classes, parts, floors)
         bins = sum(part.layout.bins for part in parts) * bundle.strands
     bundle.scan_plan = plan.to_dict()
     bundle.calibration = {
@@ -160,6 +172,7 @@ def calibrate(arguments: argparse.Namespace) -> None:
         "precision": precision,
         "classes": classes,
     }
+    write_table(arguments.output_dir / SCORE_COUNTS, score_counts)
     save_bundle(arguments.output_dir, bundle)
 
 
@@ -342,6 +355,19 @@ def calibrate_classes(
         )
         report_class(name, result[name], counted)
     return result
+
+
+def count_scores(
+    classes: list[str], parts: list[CalibrationPart], floors: np.ndarray
+) -> pd.DataFrame:
+    """Count bins with and without a site by class, block and score code."""
+    counted: dict[str, list[BlockCounts]] = {name: [] for name in classes}
+    for part in parts:
+        blocks = sparse_block_histogram(part.scores, part.layout, floors)
+        for index, name in enumerate(classes):
+            where = (part.labels, index, part.layout, int(floors[index]))
+            counted[name].append(count_by_block(blocks, part.scores, *where))
+    return pd.concat([count_table(*item) for item in counted.items()], ignore_index=True)
 
 
 def floor_code(slope: float, intercept: float, probability: float) -> int:

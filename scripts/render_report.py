@@ -31,7 +31,7 @@ from genomesieve.errors import InputError
 from genomesieve.figures import draw_panels, join_panels
 from genomesieve.files import existing_file, read_json, read_table, whole_file
 from genomesieve.genome import EncodedGenome, contig_rows
-from genomesieve.report_data import Evaluation, GenomeResults, ModelFacts, Screen
+from genomesieve.report_data import Evaluation, GenomeResults, ModelFacts, Screen, Trust
 from genomesieve.report_page import make_page, make_pictures
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,10 @@ logger = logging.getLogger(__name__)
 CALL_COLUMNS = ["contig", "start", "end", "class", "score", "strand", "probability", "fdr"]
 INTERVAL_COLUMNS = ("contig", "start", "end", "part")
 SUMMARIES = ("genome", "sites", "split", "leakage")
+TRANSFER_COLUMNS = {
+    "measures": ("class", "measure", "value", "low", "high"),
+    "warnings": ("class", "what", "sentence"),
+}
 KEYS = ("model", "class", "universe")
 
 
@@ -112,6 +116,24 @@ def read_scan(folder: Path | None, genome: str) -> tuple[pd.DataFrame, pd.DataFr
     return read_calls(folder / "calls.bed.gz", genome), intervals
 
 
+def read_transfer(path: Path | None, genome: str) -> Trust | None:
+    """Read what was estimated of a genome without its labels; None without a file."""
+    if path is None:
+        return None
+    content = read_json(path, f"estimates of {genome}")
+    for key, columns in TRANSFER_COLUMNS.items():
+        rows = content.get(key)
+        known = isinstance(rows, list) and all(
+            isinstance(row, dict) and set(columns) <= set(row) for row in rows
+        )
+        if not known:
+            raise InputError(
+                f"estimates of {genome} {path}: `{key}` are no rows of {', '.join(columns)}; "
+                "expected what estimate_transfer writes"
+            )
+    return Trust(content["measures"], content["warnings"])
+
+
 def read_facts(folder: Path) -> dict:
     """Read what a bundle says about itself."""
     facts = read_json(folder / "model.json", "model")
@@ -135,8 +157,8 @@ def read_genome(name: str, arguments: dict[str, dict[str, Path]]) -> GenomeResul
     ----------
     name : str
     arguments : dict of str to dict
-        Paths by genome, by what they are: genome_folder, split, and where given scan, evaluation
-        and summaries.
+        Paths by genome, by what they are: genome_folder, split, and where given scan, evaluation,
+        transfer and summaries.
     """
     if name not in arguments["genome_folder"]:
         raise InputError(f"genome {name} has --split but no --genome-folder; expected both")
@@ -155,6 +177,7 @@ def read_genome(name: str, arguments: dict[str, dict[str, Path]]) -> GenomeResul
         intervals=intervals,
         evaluation=read_evaluation(evaluation, name) if evaluation else None,
         summaries=summaries,
+        transfer=read_transfer(arguments["transfer"].get(name), name),
     )
     contigs = pd.concat([results.split["contig"], results.calls["contig"]]).unique()
     contig_rows(results.genome.contigs, contigs, name)
@@ -163,7 +186,7 @@ def read_genome(name: str, arguments: dict[str, dict[str, Path]]) -> GenomeResul
 
 def read_screen(arguments: argparse.Namespace) -> Screen:
     """Read all results of a screen."""
-    keys = ["scan", "genome_folder", "split", "evaluation"]
+    keys = ["scan", "genome_folder", "split", "evaluation", "transfer"]
     keys += [f"{title}_summary" for title in SUMMARIES]
     paths = {key: getattr(arguments, key) for key in keys}
     for key, named in paths.items():
@@ -243,6 +266,9 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--evaluation", **named, default={}, help="evaluation folder, if annotated (repeat)"
+    )
+    parser.add_argument(
+        "--transfer", **named, default={}, help="JSON of estimate_transfer (repeat)"
     )
     for title in SUMMARIES:
         parser.add_argument(

@@ -229,6 +229,9 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
         "--intervals", "i.parquet", "--leakage", "l.parquet", "--scan", "pwm=scan",
         "--model", "pwm=model", "--settings", '{"bootstrap": 100}',
         "--output-dir", "evaluation")  # fmt: skip
+    run("estimate_transfer.py", "--model", "model", "--genome-folder", "toy", "--scan", "scan",
+        "--train", "toy=toy", "--train-split", "toy=split.tsv", "--bootstrap", "20",
+        "--output", "transfer.json")  # fmt: skip
     stage = {
         "method": "", "before": "", "genome": "toy", "classes": ["donor"], "settings": {},
         "evaluation": "evaluations",
@@ -243,6 +246,7 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
     run("render_report.py", "--screen", "toy", "--settings", "{}", "--model", "model",
         "--genome-folder", "toy=toy", "--genome-summary", "toy=toy/summary.json",
         "--split", "toy=split.tsv", "--scan", "toy=scan", "--evaluation", "toy=evaluation",
+        "--transfer", "toy=transfer.json",
         "--windows-summary", "w.json", "--output", "report.html", "--figures", "figures",
         )  # fmt: skip
     run("record_provenance.py", "--screen", "toy", "--settings", "{}", "--model", "model",

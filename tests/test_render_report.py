@@ -130,6 +130,47 @@ def test_answer_states_what_the_tables_hold(full, tmp_path):
     assert f"held out from training it makes {len(calls)} calls" in text
 
 
+def test_trust_without_labels_stands_beside_what_was_found(full):
+    text = Page(full[0]).text
+    section = text[text.rindex("How far can this be trusted?") :]
+    assert "lyrata : GC <content> is another." in section
+    assert section.count("The high scores are not those of known sites.") == 1
+    assert "lyrata , donor and acceptor: The high scores" in section
+    assert "thaliana : no check speaks against these estimates" in section
+    assert "1 in 1,700 (1 in 1,672 to 1 in 1,729)" in section
+    assert "no annotation" in section and "71 % (67–75 %)" in section
+    assert section.count("no: gc and no mixture") == 4
+    assert section.count("nothing speaks against it") == 8
+    answer = text[: text.index("Finding sites: precision and recall", 900)]
+    assert "cannot be checked here. From their scores alone, 71" in answer
+    assert "2 warnings speak against that" in answer
+
+
+def test_report_without_estimates_has_no_such_section(tmp_path):
+    arguments = write_screen(tmp_path)
+    kept = [
+        word for at, word in enumerate(arguments)
+        if word != "--transfer" and arguments[at - 1] != "--transfer"
+    ]  # fmt: skip
+    output = tmp_path / "report.html"
+    assert main([*kept, "--output", str(output), "--figures", str(tmp_path / "svg")]) == 0
+    text = Page(output.read_text()).text
+    assert "How far can this be trusted" not in text
+    assert "cannot be checked here." in text
+
+
+@pytest.mark.parametrize(
+    "content", ['{"measures": []}', '{"measures": [{}], "warnings": []}', '{"measures": 3}']
+)
+def test_estimates_of_another_kind_are_refused(tmp_path, capsys, content):
+    arguments = write_screen(tmp_path)
+    (tmp_path / "arenosa" / "transfer.json").write_text(content)
+    output = tmp_path / "report.html"
+    assert main([*arguments, "--output", str(output), "--figures", str(tmp_path / "svg")]) == 1
+    assert "expected what estimate_transfer writes" in capsys.readouterr().err
+    assert not output.exists()
+
+
 def test_imported_network_is_said_to_be_one(tmp_path):
     arguments = write_screen(tmp_path)
     path = Path(arguments[arguments.index("--model") + 1]) / "model.json"
@@ -146,6 +187,8 @@ def test_imported_network_is_said_to_be_one(tmp_path):
 
 def test_without_baselines_and_with_a_genome_that_was_not_scanned(tmp_path):
     arguments = write_screen(tmp_path, baselines=(), annotated=())
+    at = arguments.index(f"lyrata={tmp_path / 'lyrata' / 'transfer.json'}")
+    del arguments[at - 1 : at + 1]
     at = arguments.index(f"lyrata={tmp_path / 'lyrata'}")
     assert arguments[at - 1] == "--scan"
     del arguments[at - 1 : at + 1]
@@ -178,8 +221,8 @@ def test_thresholds_that_were_not_reached_and_no_calls(tmp_path):
 @pytest.mark.parametrize(
     "missing",
     ["model/model.json", "model/history.tsv", "thaliana/metrics.tsv", "thaliana/calls.parquet",
-     "arenosa/calls.bed.gz", "arenosa/codes.npy", "lyrata/split.tsv", "windows.json",
-     "baselines/pwm/model/model.json"],
+     "arenosa/calls.bed.gz", "arenosa/codes.npy", "lyrata/split.tsv", "lyrata/transfer.json",
+     "windows.json", "baselines/pwm/model/model.json"],
 )  # fmt: skip
 def test_missing_input_stops_without_output(tmp_path, capsys, missing):
     arguments = write_screen(tmp_path)

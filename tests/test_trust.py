@@ -138,7 +138,7 @@ def option_writers() -> set[str]:
     return {
         re.match(r"def (\w+)", block)[1]
         for block in blocks
-        if re.search(r"\b(option|named|shlex\.quote)\(", block)
+        if re.search(r"\b(option|named|shlex\.quote|genome_options|batch_options)\(", block)
     } | {"keep_scores"}
 
 

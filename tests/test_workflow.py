@@ -88,6 +88,7 @@ def test_fly_run_writes_the_fixed_names(fly):
         names = ("codes.npy", "contigs.tsv", "summary.json")
         expected += [f"genomes/{genome}/{name}" for name in names]
         expected += [f"splice/scan/{genome}/{name}" for name in FLY_SCAN]
+        expected += [f"splice/transfer/{genome}.json"]
     for genome in ("dmel", "dsim"):
         expected += [f"splice/sites/{genome}.parquet", f"splice/evaluation/{genome}/metrics.tsv"]
     missing = [name for name in expected if not (results / name).is_file()]
@@ -182,6 +183,7 @@ def test_new_genome_plans_only_its_own_jobs_and_the_report(checkout, fly):
         "split_genome": 1,
         "scan_genome": 1,
         "merge_scan_splice_unlabelled": 1,
+        "estimate_transfer": 1,
     }
 
 
@@ -209,6 +211,7 @@ def test_another_threshold_scans_no_genome(checkout, fly):
         "merge_scan_splice_labelled": 6,
         "merge_scan_splice_unlabelled": 1,
         "evaluate_scan": 2,
+        "estimate_transfer": 3,
     }
 
 
@@ -233,7 +236,8 @@ def test_new_class_encodes_nothing(checkout, fly):
 @pytest.mark.parametrize(
     ("module", "users", "followers"),
     [
-        ("leakage", {"audit_leakage": 2}, {"evaluate_scan", "render_report"}),
+        ("leakage", {"audit_leakage": 2, "estimate_transfer": 3}, {"evaluate_scan", *LAST}),
+        ("mixture_fit", {"estimate_transfer": 3}, {*LAST}),
         ("logos", {"render_report": 1}, set()),
         ("call_evaluation", {"evaluate_scan": 2}, {"render_report", "record_provenance"}),
         ("calls", {"calibrate_model": 3, "scan_genome": 8}, None),
@@ -274,7 +278,7 @@ def test_one_seed_without_rounds_plans_no_further_jobs(repository, tmp_path):
     jobs = planned_jobs(plan)
     once = ("encode_genome", "extract_sites", "split_genome", "audit_leakage", "sample_windows")
     once += ("augment_windows", "train_model", "fit_baseline", "evaluate_scan", "render_report")
-    once += ("record_provenance",)
+    once += ("record_provenance", "estimate_transfer")
     models = ("calibrate_model", "note_scan_settings", "scan_genome", "merge_scan_toy_labelled")
     assert jobs == dict.fromkeys(once, 1) | dict.fromkeys(models, 2)
     assert "results/toy/training/base/round0/seed0/model.json" in plan.stdout

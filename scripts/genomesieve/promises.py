@@ -100,18 +100,37 @@ def promised_precision(
     Promise
         0 to 1 where nothing was calibrated or no call is expected.
     """
-    quantiles = np.asarray(threshold["bootstrap_quantiles"], dtype=np.float64)
-    if len(quantiles) == 0 or threshold["calls"] == 0 or calls_expected <= 0:
+    if not threshold["bootstrap_quantiles"] or threshold["calls"] == 0 or calls_expected <= 0:
         return Promise(float(threshold["precision"]), 0.0, 1.0)
     generator = np.random.default_rng(seed)
-    levels = np.linspace(0, 1, len(quantiles))
-    drawn = np.interp(generator.random(draws), levels, quantiles)
-    # All calls right, in every resample, still leaves doubt: half a call is added on each side.
-    drawn = (drawn * threshold["calls"] + 0.5) / (threshold["calls"] + 1)
+    drawn = draw_precision(threshold, draws, generator)
     sample = max(1, round(calls_expected / threshold["design_effect"]))
     observed = generator.binomial(sample, drawn) / sample
     low, high = np.quantile(observed, [0.025, 0.975])
     return Promise(float(threshold["precision"]), float(low), float(high))
+
+
+def draw_precision(threshold: dict, draws: int, generator: np.random.Generator) -> np.ndarray:
+    """Draw what the precision of a threshold may be, given how well it was measured.
+
+    Parameters
+    ----------
+    threshold : dict
+        As for `promised_precision`.
+    draws : int
+    generator : numpy.random.Generator
+
+    Returns
+    -------
+    numpy.ndarray, shape=(draws,)
+        NaN where nothing was calibrated.
+    """
+    quantiles = np.asarray(threshold["bootstrap_quantiles"], dtype=np.float64)
+    if len(quantiles) == 0:
+        return np.full(draws, np.nan)
+    drawn = np.interp(generator.random(draws), np.linspace(0, 1, len(quantiles)), quantiles)
+    # All calls right, in every resample, still leaves doubt: half a call is added on each side.
+    return (drawn * threshold["calls"] + 0.5) / (threshold["calls"] + 1)
 
 
 def expected_calls(threshold: dict, calibration_bins: int, bins: int) -> float:

@@ -54,6 +54,30 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Trust:
+    """What was estimated of one genome without its labels (see estimate_transfer.py).
+
+    Parameters
+    ----------
+    measures : list of dict
+        class, measure, value, low, high; class "" is the whole genome.
+    warnings : list of dict
+        class, what, sentence.
+    """
+
+    measures: list[dict]
+    warnings: list[dict]
+
+    def get(self, class_name: str, measure: str) -> Estimate:
+        """Look a measure up; an `Estimate` of NaN where it is not known."""
+        for row in self.measures:
+            if (row["class"], row["measure"]) == (class_name, measure):
+                values = (row["value"], row["low"], row["high"])
+                return Estimate(*(float("nan") if one is None else one for one in values))
+        return Estimate()
+
+
+@dataclass(frozen=True)
 class GenomeResults:
     """What a screen knows about one genome.
 
@@ -72,6 +96,8 @@ class GenomeResults:
         None where there is no annotation.
     summaries : dict of dict
         Summaries by subject, for the account of what was dropped.
+    transfer : Trust or None
+        None where nothing was estimated.
     """
 
     name: str
@@ -81,6 +107,7 @@ class GenomeResults:
     intervals: pd.DataFrame
     evaluation: Evaluation | None = None
     summaries: dict = field(default_factory=dict)
+    transfer: Trust | None = None
 
     @property
     def scanned(self) -> bool:

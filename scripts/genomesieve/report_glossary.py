@@ -38,6 +38,8 @@ GLOSSARY = {
     "on one reading of the sequence (as it is, or reverse complemented) and not on the other, of "
     "those called on either. Measured on a sample of the scan; – where each strand has sites of "
     "its own.",
+    "prior shift": "Only how common sites are differs between two genomes; sites score alike in "
+    "both, and so do other places. Then scores alone tell how many sites there are.",
     "leaked site": "A site of which at least half of the 21-letter words within 100 bp also occur "
     "in training sequence, on either strand.",
 }

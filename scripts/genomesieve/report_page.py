@@ -11,6 +11,7 @@ from markupsafe import Markup
 from genomesieve import report_rounds as rounds
 from genomesieve import report_stages as stages
 from genomesieve import report_tables as tables
+from genomesieve import report_transfer as transfer
 from genomesieve.figures import Picture
 from genomesieve.figures_evaluation import MOST_PANELS, evaluation_pictures
 from genomesieve.figures_genome import (
@@ -119,6 +120,7 @@ def make_sections(screen: Screen, drawn: dict[str, DrawnPicture]) -> list[Sectio
         _curves(screen, drawn),
         _promises(screen, drawn),
         _expected(screen, drawn),
+        *_trust(screen),
         _probabilities(screen, drawn),
         *_stages(screen, drawn),
         _along(screen, drawn),
@@ -233,6 +235,41 @@ def _expected(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
             _table(tables.prevalence_table(screen)),
         ],
     )
+
+
+def _trust(screen: Screen) -> list[Section]:
+    """Return the section on trust without labels, nothing where nothing was estimated."""
+    if not transfer.trusted(screen):
+        return []
+    items = [
+        _text(
+            "Nothing in this section looks at an annotation of the scanned genome, so it can be "
+            "had for a genome that has none; where there is one, it stands beside the estimates, "
+            "which shows how good they are."
+        ),
+        Item("list", transfer.warning_points(screen)),
+        Item("heading", "Is the sequence like that of training?"),
+        _text(
+            "Divergence is 0 for sequences of the same composition and 1 for those that share no "
+            "word; beside it stands the largest between a piece of the training sequence, as long "
+            "as what was scanned, and the rest of it. Long words that are shared tell of relatives."
+        ),
+        _table(transfer.sequence_table(screen)),
+        Item("heading", "How many sites, and how many right calls?"),
+        _text(
+            "If sites score here as those of {} do, and other places too, then only how common "
+            "sites are can differ, and that follows from the scores: from all of them (expectation "
+            "maximisation) and from the number of called positions alone (black-box shift "
+            "estimation). Calls are the less often right the rarer sites are. The intervals hold "
+            "the chance of sampling, not the error of that assumption: for that, heed the warnings "
+            "above.",
+            screen.calibration_genome,
+        ),
+        _table(transfer.prevalence_table(screen)),
+        _table(transfer.precision_table(screen)),
+        Item("fold", transfer.checks_table(screen), "What the warnings rest on"),
+    ]
+    return [Section("trust", "How far can this be trusted?", items)]
 
 
 def _probabilities(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:

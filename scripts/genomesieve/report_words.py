@@ -27,6 +27,7 @@ from genomesieve.report_numbers import (
     percent,
     percent_with_interval,
 )
+from genomesieve.transfer_warnings import NOTES
 
 MOST_CLASSES = 3
 """Sentences name each class up to this many, and sum up beyond."""
@@ -107,8 +108,37 @@ def screened_sentence(screen: Screen, genome: GenomeResults) -> Markup:
             screen.calibration_genome
         )
     if genome.evaluation is None:
-        return text + Markup("; it has no annotation, so these calls cannot be checked here.")
+        text += Markup("; it has no annotation, so these calls cannot be checked here.")
+        return text + trust_clause(screen, genome)
     return text + _clauses(screen, genome) + Markup(".")
+
+
+def trust_clause(screen: Screen, genome: GenomeResults) -> Markup:
+    """Say for the answer what is estimated of a genome that nobody annotated."""
+    if genome.transfer is None:
+        return Markup("")
+    shares = [(name, genome.transfer.get(name, "em_precision")) for name in screen.classes]
+    known = [(name, one) for name, one in shares if one.known]
+    text = Markup("")
+    if known and len(known) <= MOST_CLASSES:
+        parts = [f"{percent_with_interval(one)} of the {name} calls" for name, one in known]
+        text += Markup(" From their scores alone, {} should be right").format(listed(parts))
+    elif known:
+        values = sorted(one.value for _, one in known)
+        text += Markup(" From their scores alone, {} to {} of the calls of a class should be right")
+        text = text.format(percent(values[0]), percent(values[-1]))
+    against = [row for row in genome.transfer.warnings if row["what"] not in NOTES]
+    warnings = len({row["sentence"] for row in against})
+    if not warnings:
+        return text + Markup(".") if text else text
+    verb = "warning speaks" if warnings == 1 else "warnings speak"
+    if not text:
+        return Markup(' {} {} against trusting them, <a href="#trust">below</a>.').format(
+            warnings, verb
+        )
+    return text + Markup(', but <b>{} {} against that</b>, <a href="#trust">below</a>.').format(
+        warnings, verb
+    )
 
 
 def _clauses(screen: Screen, genome: GenomeResults) -> Markup:

@@ -55,7 +55,8 @@ def run(unhurt, tmp_path) -> Path:
 
 def remove_training(folder: Path) -> None:
     """Delete the trained network and what was made with it."""
-    later = ("training", "model", "scan", "evaluation", "report.html", "provenance.json")
+    later = ("training", "model", "scan", "evaluation", "transfer", "report.html")
+    later += ("provenance.json",)
     remove(folder, *(f"results/toy/{name}" for name in later))
 
 

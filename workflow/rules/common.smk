@@ -104,7 +104,7 @@ SCRIPT_DIGESTS = {
             "calibrate_model.py",
             "scan_genome.py",
         ),
-        *("merge_scan.py", "evaluate_scan.py"),
+        *("merge_scan.py", "evaluate_scan.py", "estimate_transfer.py"),
     )
 }
 """Of everything that calls and figures depend on."""
@@ -1105,6 +1105,11 @@ def report_data(wildcards):
             "--evaluation",
             "results/{screen}/evaluation/{genome}",
             screen.evaluated_genomes,
+        ),
+        (
+            "--transfer",
+            "results/{screen}/transfer/{genome}.json",
+            screen.scan_genomes,
         ),
         (
             "--leakage-summary",

@@ -58,3 +58,52 @@ rule evaluate_scan:
         " {params.models} {params.pairs} --settings {params.settings:q} {params.batch}"
         " --output-dir {params.folder:q}"
         " > {log:q} 2>&1"
+
+
+# Nothing here looks at labels of the scanned genome; where there are some, the report sets what was
+# estimated beside what was found.
+rule estimate_transfer:
+    input:
+        source=source("estimate_transfer.py"),
+        model="results/{screen}/model/model.json",
+        score_counts="results/{screen}/model/score_counts.parquet",
+        codes="results/genomes/{genome}/codes.npy",
+        contigs="results/genomes/{genome}/contigs.tsv",
+        histograms="results/{screen}/scan/{genome}/histograms.npz",
+        intervals="results/{screen}/scan/{genome}/intervals.tsv",
+        blocks="results/{screen}/scan/{genome}/blocks.tsv",
+        summary="results/{screen}/scan/{genome}/summary.json",
+        train_codes=for_genomes("train_genomes", "results/genomes/{genome}/codes.npy"),
+        train_contigs=for_genomes(
+            "train_genomes", "results/genomes/{genome}/contigs.tsv"
+        ),
+        train_splits=for_genomes("train_genomes", "results/{screen}/split/{genome}.tsv"),
+    output:
+        transfer=report(
+            "results/{screen}/transfer/{genome}.json",
+            caption="../report/transfer.rst",
+            category="{screen}",
+            subcategory="Evaluation",
+            labels={"genome": "{genome}", "table": "trust without labels"},
+        ),
+    log:
+        "logs/{screen}/estimate_transfer/{genome}.log",
+    benchmark:
+        "benchmark_logs/{screen}/estimate_transfer/{genome}.tsv"
+    conda:
+        "../../envs/genome.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="4h",
+    params:
+        code=digest("estimate_transfer.py"),
+        model=subpath(input.model, parent=True),
+        scan=subpath(input.histograms, parent=True),
+        genome=subpath(input.codes, parent=True),
+        train=leakage_options,
+    message:
+        "Estimating how far screen {wildcards.screen} can be trusted on {wildcards.genome}"
+    shell:
+        "python {input.source[0]:q} --model {params.model:q} --genome-folder {params.genome:q}"
+        " --scan {params.scan:q} {params.train} --output {output.transfer:q} > {log:q} 2>&1"

@@ -21,6 +21,7 @@ rule render_report:
         leakage=for_genomes(
             "evaluated_genomes", "results/{screen}/leakage/{genome}.summary.json"
         ),
+        transfers=for_genomes("scan_genomes", "results/{screen}/transfer/{genome}.json"),
         windows=windows_summary,
         harvests=harvest_summaries,
         stages=stage_tables,

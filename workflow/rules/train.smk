@@ -243,6 +243,7 @@ rule calibrate_model:
         weights="{road}/model/model.safetensors",
         model="{road}/model/model.json",
         history="{road}/model/history.tsv",
+        score_counts="{road}/model/score_counts.parquet",
     log:
         "logs/{road}/calibrate_model.log",
     benchmark:
