@@ -351,8 +351,12 @@ def check_former(
             f"--old-windows is {given} with method {method}; expected it with "
             f"{' and '.join(WITH_OLD_DATA)} alone"
         )
-    if training.prior_correction:
-        raise InputError("training.prior_correction is true; expected false in an adaptation")
+    for key in ("prior_correction", "pretrained"):
+        if value := getattr(training, key):
+            raise InputError(
+                f"training.{key} is {value}; expected it left out in an adaptation, which starts "
+                "from a trained model"
+            )
 
 
 def open_data(

@@ -450,7 +450,7 @@ def test_commands_of_the_demo_are_understood(repository, tmp_path):
     scripts = {path.stem for path in (repository / "scripts").glob("*.py")}
     assert assert_commands_are_understood(plan) == scripts - {
         *("summarise_run", "import_model", "combine_seeds", "harvest_negatives", "encode_signal"),
-        *("fetch_file", "pretrain_model"),
+        *("fetch_file", "pretrain_model", "adapt_model", "estimate_fisher", "measure_forgetting"),
     }
     jobs = planned_jobs(plan)
     assert (jobs["unpack_file"], jobs["encode_genome"], jobs["evaluate_scan"]) == (5, 3, 2)

@@ -388,7 +388,9 @@ def adaptation_training(wildcards):
     """Return how long and how a stage's network is trained, as JSON."""
     screen = screen_of(wildcards)
     own = screen.stages[wildcards.stage].training
-    return json.dumps(screen.settings["training"] | own)
+    first = ("pretrained", "prior_correction")
+    shared = {k: v for k, v in screen.settings["training"].items() if k not in first}
+    return json.dumps(shared | own)
 
 
 def previous_options(wildcards, input):
