@@ -43,6 +43,7 @@ FULL_METHODS = {
     "lora": {"method": "lora"},
     "scratch": {"method": "scratch"},
 }
+NUMBERS = ("value", "low", "high", "difference", "difference_low", "difference_high")
 SEEDS = [0, 1, 2]
 FILE = RESULTS / "forgetting.json"
 
@@ -95,7 +96,7 @@ def summarise(sequence: str, screen: str, full: bool) -> list[dict]:
     for method, group in table.groupby("method", sort=False):
         row = {"sequence": sequence, "setting": "full" if full else "small", "method": method}
         for one in group.to_dict("records"):
-            numbers = {key: one[key] for key in ("value", "low", "high")}
+            numbers = {key: one[key] for key in NUMBERS}
             row[one["measure"]] = {k: None if pd.isna(v) else v for k, v in numbers.items()}
         rows.append(row)
     return rows

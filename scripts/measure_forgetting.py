@@ -3,7 +3,8 @@
 In: for every stage the folder of its evaluations (metrics.tsv and draws.parquet of each genome).
 Out: matrix.tsv, the average precision after each stage on what each stage taught (and, as task
 `older`, the mean over all earlier stages), and summary.tsv, average, backward and forward transfer
-and forgetting of each method (genomesieve/forgetting.py says how they are defined). Average
+and forgetting of each method (genomesieve/forgetting.py says how they are defined), with the
+differences to plain fine-tuning on the same blocks where it is among the methods. Average
 precision is at each genome's own rate of sites. Intervals are 95 %: over blocks of the genome for
 each model, and over seeds (Student's t) where there are several.
 """
@@ -28,6 +29,7 @@ from genomesieve.forgetting import (
     StageMatrix,
     Task,
     cell_interval,
+    compare,
     make_matrix,
     older_mean,
     summarise,
@@ -61,22 +63,51 @@ def measure(arguments: argparse.Namespace) -> None:
     genomes = list(dict.fromkeys(stage["genome"] for stage in stages.values()))
     measured = {key: read_evaluations(stage, genomes) for key, stage in stages.items()}
     cells, measures = [], []
-    for method, keys in chains(stages).items():
-        tasks = [task_of(stages[key]) for key in keys]
+    sequences = chains(stages)
+    plain = plain_method(stages, sequences)
+    for method, keys in sequences.items():
         for seed in seeds_of(measured, keys):
-            tables = [measured[key][seed] for key in keys]
-            matrix = make_matrix(method, tasks, tables)
+            matrix, tables = matrix_of(method, keys, seed, stages, measured)
             cells += matrix_rows(matrix, seed, stages, keys, tables)
-            measures += [
-                {"method": method, "seed": seed, "measure": name, "value": v, "low": a, "high": b}
-                for name, (v, a, b) in summarise(matrix).items()
-            ]
+            other = None
+            if plain not in (None, method):
+                other = matrix_of(plain, sequences[plain], seed, stages, measured)[0]
+            measures += summary_rows(matrix, seed, other)
     keys = ["method", "after", "task", "genome", "class"]
     matrix_table = with_seeds(pd.DataFrame(cells), keys, "average_precision")
     summary_table = with_seeds(pd.DataFrame(measures), ["method", "measure"], "value")
     with whole_files(arguments.matrix, arguments.summary) as (matrix_file, summary_file):
         write_table(matrix_file, matrix_table)
         write_table(summary_file, summary_table)
+
+
+def matrix_of(
+    method: str, keys: list[str], seed: str, stages: dict[str, dict], measured: dict[str, dict]
+) -> tuple[StageMatrix, list[dict]]:
+    """Return the matrix of a method and seed, and what was measured after each stage."""
+    tables = [measured[key][seed] for key in keys]
+    return make_matrix(method, [task_of(stages[key]) for key in keys], tables), tables
+
+
+def plain_method(stages: dict[str, dict], sequences: dict[str, list[str]]) -> str | None:
+    """Return the method that is plain fine-tuning, if there is one: others are compared with it."""
+    for method, keys in sequences.items():
+        if stages[keys[-1]]["settings"].get("method", "finetune") == "finetune":
+            return method
+    return None
+
+
+def summary_rows(matrix: StageMatrix, seed: str, other: StageMatrix | None) -> list[dict]:
+    """Return the rows of summary.tsv of one method and seed."""
+    differences = compare(matrix, other) if other else {}
+    rows = []
+    for name, (value, low, high) in summarise(matrix).items():
+        row = {"method": matrix.method, "seed": seed, "measure": name}
+        row |= {"value": value, "low": low, "high": high}
+        row["compared_with"] = other.method if other else ""
+        numbers = differences.get(name, (np.nan, np.nan, np.nan))
+        rows.append(row | dict(zip(("difference", "difference_low", "difference_high"), numbers)))
+    return rows
 
 
 def check_stages(given: object) -> dict[str, dict]:
@@ -99,7 +130,9 @@ def chains(stages: dict[str, dict]) -> dict[str, list[str]]:
     named = {}
     for method, keys in found.items():
         first = stages[keys[0]]["before"]
-        named[method or own_name(stages[keys[-1]]["settings"])] = [first, *keys]
+        own = own_name(stages[keys[-1]]["settings"])
+        name = method or (f"{own} (the screen's own)" if own in found else own)
+        named[name] = [first, *keys]
     return named
 
 

@@ -226,7 +226,11 @@ def read_stages(matrix: Path | None, summary: Path | None) -> dict[str, pd.DataF
     keys = ("method", "kind", "lambda", "after", "task", "class", "average_precision")
     return {
         "stage_matrix": read_table(matrix, "matrix of stages", keys, text=("class", "genome")),
-        "stage_summary": read_table(summary, "summary of stages", ("method", "measure", "value")),
+        "stage_summary": read_table(
+            summary,
+            "summary of stages",
+            ("method", "measure", "value", "difference", "compared_with"),
+        ),
     }
 
 

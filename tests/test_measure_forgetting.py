@@ -101,3 +101,25 @@ def test_a_missing_evaluation_is_named(tmp_path, capsys):
     assert measure_forgetting.main(options) == 1
     assert "nowhere" in capsys.readouterr().err
     assert not (tmp_path / "m.tsv").exists()
+
+
+def test_others_are_compared_with_plain_finetuning(tmp_path):
+    stages = write_evaluations(tmp_path)
+    stages[1]["settings"] = {}
+    stages[2]["settings"] = {"method": "replay"}
+    _, summary = run(tmp_path, stages)
+    assert summary["method"].unique().tolist() == ["finetune", "replay"]
+    table = summary.set_index(["method", "measure"])
+    assert table.loc["finetune", "difference"].isna().all()
+    row = table.loc[("replay", "average")]
+    assert row["compared_with"] == "finetune"
+    np.testing.assert_allclose(
+        row[["difference", "difference_low", "difference_high"]].astype(float), (0.25 - 0.1) / 2
+    )
+
+
+def test_the_screens_own_method_keeps_its_name_apart(tmp_path):
+    stages = write_evaluations(tmp_path)
+    stages[1]["settings"] = {"method": "replay"}
+    matrix, _ = run(tmp_path, stages)
+    assert matrix["method"].unique().tolist() == ["replay (the screen's own)", "replay"]

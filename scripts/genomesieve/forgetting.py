@@ -118,11 +118,22 @@ def summarise(matrix: StageMatrix) -> dict[str, tuple[float, float, float]]:
     """
     points = _statistics(matrix.values[..., None], matrix)
     drawn = _statistics(matrix.draws, matrix)
-    found = {}
-    for name, value in points.items():
-        interval = percentile_interval(drawn[name])
-        found[name] = (float(value[0]), interval.low, interval.high)
-    return found
+    return {name: _with_interval(points[name], drawn[name]) for name in points}
+
+
+def compare(matrix: StageMatrix, other: StageMatrix) -> dict[str, tuple[float, float, float]]:
+    """Return what `summarise` does, as differences to another method on the same blocks."""
+    points, draws = (
+        [_statistics(cells, one) for cells, one in pairs]
+        for pairs in (
+            [(one.values[..., None], one) for one in (matrix, other)],
+            [(one.draws, one) for one in (matrix, other)],
+        )
+    )
+    return {
+        name: _with_interval(points[0][name] - points[1][name], draws[0][name] - draws[1][name])
+        for name in points[0]
+    }
 
 
 def cell_interval(matrix: StageMatrix, row: int, column: int) -> tuple[float, float]:
@@ -135,6 +146,12 @@ def older_mean(matrix: StageMatrix, row: int) -> tuple[float, float, float]:
     """Return the mean over what earlier stages taught, after a later one, with its interval."""
     interval = percentile_interval(matrix.draws[row, :row].mean(0))
     return float(matrix.values[row, :row].mean()), interval.low, interval.high
+
+
+def _with_interval(point: np.ndarray, drawn: np.ndarray) -> tuple[float, float, float]:
+    """Return a value, shape=(1,), with both ends of the interval of its draws."""
+    interval = percentile_interval(drawn)
+    return float(point[0]), interval.low, interval.high
 
 
 def _statistics(cells: np.ndarray, matrix: StageMatrix) -> dict[str, np.ndarray]:

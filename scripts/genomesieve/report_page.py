@@ -311,6 +311,7 @@ def _stages(screen: Screen, drawn: dict[str, DrawnPicture]) -> list[Section]:
                     "known before a stage, above chance."
                 ),
                 _table(stages.summary_table(screen)),
+                *_stage_differences(screen),
                 Item("heading", "After each stage (rows), on what each stage taught (columns)"),
                 Item("picture", drawn["stage_matrix"]),
                 Item("heading", "What became of it"),
@@ -328,6 +329,14 @@ def _stages(screen: Screen, drawn: dict[str, DrawnPicture]) -> list[Section]:
             ],
         )
     ]
+
+
+def _stage_differences(screen: Screen) -> list[Item]:
+    """Return the paired differences to plain fine-tuning, where it is among the methods."""
+    table = stages.differences_table(screen)
+    if not table.rows:
+        return []
+    return [_text("Differences on the same resampled blocks:"), _table(table)]
 
 
 def _along(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:

@@ -67,6 +67,26 @@ def summary_table(screen: Screen) -> Table:
     return Table(headings, rows)
 
 
+def differences_table(screen: Screen) -> Table:
+    """List how far each method is from plain fine-tuning, where it is among them."""
+    table = screen.stage_summary
+    table = table[table["difference"].notna()]
+    rows = []
+    for method in dict.fromkeys(table["method"]):
+        mine = table[table["method"] == method].set_index("measure")
+        cells = [method, mine["compared_with"].iloc[0]]
+        for measure in ("average", "forgetting"):
+            row = mine.loc[measure]
+            found = (row["difference"], row["difference_low"], row["difference_high"])
+            cells.append(with_interval(Estimate(*found)))
+        rows.append(cells)
+    return Table(
+        ["method", "compared with", "average precision, difference (95 % interval)",
+         "forgetting, difference (95 % interval)"],
+        rows, 2,
+    )  # fmt: skip
+
+
 def matrix_table(screen: Screen) -> Table:
     """List the average precision after every stage on what every stage taught, by class."""
     rows = []

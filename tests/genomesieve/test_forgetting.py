@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from genomesieve.forgetting import Measured, Task, cell_interval, make_matrix, summarise
+from genomesieve.forgetting import (
+    Measured,
+    Task,
+    cell_interval,
+    compare,
+    make_matrix,
+    summarise,
+)
 
 TASKS = [Task("a", "A", ("x", "y")), Task("b", "B", ("x",)), Task("c", "C", ("x",))]
 R = np.array([[0.9, 0.3, 0.2], [0.5, 0.8, 0.4], [0.6, 0.7, 0.9]])
@@ -57,3 +64,12 @@ def test_classes_that_are_not_known_yet_have_no_transfer():
     found = summarise(matrix)
     assert np.isnan(found["forward_transfer"]).all()
     assert found["forgetting"][0] == pytest.approx(0.2)
+
+
+def test_methods_are_compared_on_the_same_blocks():
+    """Blocks that raise one method raise the other, so a constant lead is an exact one."""
+    better = make_matrix("m", TASKS, measured(R + 0.05, spread=0.05))
+    plain = make_matrix("n", TASKS, measured(R, spread=0.05))
+    value, low, high = compare(better, plain)["average"]
+    np.testing.assert_allclose([value, low, high], 0.05)
+    np.testing.assert_allclose(compare(better, plain)["forgetting"], 0, atol=1e-12)

@@ -8,6 +8,7 @@ import pandas as pd
 from genomesieve.figures_stages import draw_curves, draw_matrix, draw_trade_off, stage_pictures
 from genomesieve.report_page import DrawnPicture, make_pictures, make_sections
 from genomesieve.report_stages import (
+    differences_table,
     forgetting_sentence,
     lineage_table,
     matrix_table,
@@ -44,6 +45,9 @@ def write_stages(folder, seeds=1):
             ("backward_transfer", old - 0.8), ("forward_transfer", 0.099),
         ):  # fmt: skip
             numbers = {"value": value, "low": value - 0.02, "high": value + 0.02}
+            gain = 0.125 if method == "replay" else float("nan")
+            numbers |= {"compared_with": "firm", "difference": gain}
+            numbers |= {"difference_low": gain - 0.01, "difference_high": gain + 0.01}
             single = {f"seeds_{k}": value - 0.01 for k in ("mean", "low", "high")}
             measures.append(
                 {"method": method, "measure": measure, "seeds": seeds} | numbers | single
@@ -110,6 +114,11 @@ def test_tables_hold_the_measures_with_their_intervals(tmp_path):
     lineage = columns(lineage_table(screen))
     assert lineage["method"] == ["training", "ewc"]
     assert lineage["new weights kept?"] == ["–", "no: those of the stage before"]
+
+
+def test_differences_stand_where_there_are_some(tmp_path):
+    (row,) = differences_table(read(tmp_path)).rows
+    assert row[:3] == ["replay", "firm", "0.125 (0.115–0.135)"]
 
 
 def test_seeds_get_columns_of_their_own(tmp_path):
