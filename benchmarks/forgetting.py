@@ -96,8 +96,9 @@ def summarise(sequence: str, screen: str, full: bool) -> list[dict]:
     for method, group in table.groupby("method", sort=False):
         row = {"sequence": sequence, "setting": "full" if full else "small", "method": method}
         for one in group.to_dict("records"):
-            numbers = {key: one[key] for key in NUMBERS}
-            row[one["measure"]] = {k: None if pd.isna(v) else v for k, v in numbers.items()}
+            for key in NUMBERS:
+                name = one["measure"] if key == "value" else f"{one['measure']}_{key}"
+                row[name] = None if pd.isna(one[key]) else one[key]
         rows.append(row)
     return rows
 
