@@ -229,6 +229,9 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
         "--intervals", "i.parquet", "--leakage", "l.parquet", "--scan", "pwm=scan",
         "--model", "pwm=model", "--settings", '{"bootstrap": 100}',
         "--output-dir", "evaluation")  # fmt: skip
+    run("attribute_sites.py", "--model", "model", "--genome-folder", "toy", "--scan", "scan",
+        "--most", "2", "--steps", "2", "--references", "1", "--device", "cpu",
+        "--output-dir", "explain")  # fmt: skip
     run("estimate_transfer.py", "--model", "model", "--genome-folder", "toy", "--scan", "scan",
         "--train", "toy=toy", "--train-split", "toy=split.tsv", "--bootstrap", "20",
         "--output", "transfer.json")  # fmt: skip

@@ -650,7 +650,17 @@ def _screen(name: str, settings: dict, genomes: Mapping[str, Genome], tracks: li
     _check_same_splits(screen, genomes, where)
     _check_signals(screen, tracks, where)
     _check_auxiliary(screen, tracks, where)
+    _check_explanation(screen, where)
     return screen
+
+
+def _check_explanation(screen: Screen, where: str) -> None:
+    """Raise InputError where calls cannot be explained by their bases alone."""
+    if screen.settings["explain"]["sites"] and screen.signals:
+        raise InputError(
+            f"{where}.explain: the network sees {', '.join(screen.signals)} beside the sequence; "
+            "expected no signals, or explain.sites: 0"
+        )
 
 
 def _check_stages(screen: Screen, where: str) -> None:

@@ -99,7 +99,9 @@ def cut_windows(
     stride, resolution = architecture.stride, architecture.resolution
     context = architecture.context
     rows = contig_rows(genome.contigs, contigs, genome.name)
-    offset, length = (genome.contigs[name].to_numpy(np.int64)[rows] for name in ("offset", "length"))
+    offset, length = (
+        genome.contigs[name].to_numpy(np.int64)[rows] for name in ("offset", "length")
+    )
     start = positions // stride * stride
     bins = (positions - start) // resolution
     width = stride + 2 * context + 2
