@@ -1,0 +1,176 @@
+"""In-silico mutagenesis of sites: every substitution that the site's prediction can see.
+
+Ours computes what a change reaches in the network and no more; it runs beside every mutant's whole
+window through our own engine (folded norms, large batches), and beside tangermeme's
+saturation_mutagenesis, as it comes (its own fast path is for jobs of more than half a minute) and
+with that fast path forced. The networks are the dense presets with weights as after training.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from measuring import Row, median, quick_parser, save, side_by_side  # noqa: E402
+
+from genomesieve.alphabet import DNA  # noqa: E402
+from genomesieve.architecture import resolve_architecture  # noqa: E402
+from genomesieve.batches import one_hot  # noqa: E402
+from genomesieve.bundle import Bundle  # noqa: E402
+from genomesieve.mutagenesis import MutantScorer, SiteWindows, measure_effects  # noqa: E402
+from genomesieve.networks import build_network  # noqa: E402
+from genomesieve.norms import batch_norms  # noqa: E402
+
+PRESETS = ("dilated", "spliceai", "motif_cnn")
+WHOLE, PEER, FORCED = "whole windows, our engine", "tangermeme", "tangermeme, fast path forced"
+LIMIT = 1e-5
+
+
+class OneScore(nn.Module):
+    """The log-odds of one class in the window's only bin, as a peer wants it: (N, 1)."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map one-hot (N, letters, L) to (N, 1)."""
+        return self.network(x.float())[:, 0, :1].flatten(1)
+
+
+def make_bundle(preset: str) -> Bundle:
+    """Return a preset's network with weights and statistics that are not those of a start."""
+    torch.manual_seed(0)
+    architecture = resolve_architecture({"preset": preset})
+    network = build_network(architecture, 1, "independent")
+    for layer in batch_norms(network):
+        layer.running_mean.normal_(0, 0.3)
+        layer.running_var.uniform_(0.5, 2)
+    return Bundle(preset, network.eval(), architecture, ["site"], True, "independent")
+
+
+def make_sites(bundle: Bundle, count: int) -> SiteWindows:
+    """Return random sequence around so many sites."""
+    architecture = bundle.architecture
+    width = architecture.stride + 2 * architecture.context + 2
+    codes = np.random.default_rng(0).integers(0, DNA.size, (count, width), dtype=np.uint8)
+    anchors = np.full(count, architecture.context)
+    return SiteWindows(codes, anchors, np.zeros(count, dtype=np.int64))
+
+
+def peer_run(bundle: Bundle, windows: SiteWindows, forced: bool) -> Callable[[], np.ndarray]:
+    """Return a run of tangermeme that gives effects (sites, positions, letters)."""
+    from tangermeme import saturation_mutagenesis as module
+
+    model = OneScore(bundle.network)
+    x = one_hot(torch.from_numpy(np.ascontiguousarray(windows.seen)), DNA)
+
+    def run() -> np.ndarray:
+        before = module._FAST_MIN_SECONDS
+        module._FAST_MIN_SECONDS = 0 if forced else before
+        try:
+            raw = module.saturation_mutagenesis(
+                model, x, batch_size=256, raw_outputs=True, device="cpu"
+            )
+        finally:
+            module._FAST_MIN_SECONDS = before
+        effects = raw.y_hat.squeeze(-1) - raw.y0.reshape(-1, 1, 1)
+        return effects.transpose(1, 2).numpy()
+
+    return run
+
+
+def runs_of(bundle: Bundle, windows: SiteWindows) -> dict[str, Callable[[], np.ndarray]]:
+    """Return what runs side by side, ours first."""
+    architecture = bundle.architecture
+    offsets = range(-architecture.context, architecture.resolution + architecture.context)
+
+    def run_with(differencing: bool) -> Callable[[], np.ndarray]:
+        scorer = MutantScorer(bundle, 0, differencing=differencing)
+        return lambda: measure_effects(scorer, windows, offsets).substitutions
+
+    runs = {"ours": run_with(True), WHOLE: run_with(False)}
+    try:
+        runs[PEER] = peer_run(bundle, windows, False)
+        runs[FORCED] = peer_run(bundle, windows, True)
+    except ImportError as error:
+        print(f"tangermeme is not measured: {error}", file=sys.stderr)
+    return runs
+
+
+def measure(preset: str, sites: int, repeats: int) -> tuple[list[Row], dict]:
+    """Measure one preset; return its rows and the seconds of all repeats."""
+    bundle = make_bundle(preset)
+    windows = make_sites(bundle, sites)
+    runs = runs_of(bundle, windows)
+    answers: dict[str, np.ndarray] = {}
+
+    def kept(name: str) -> Callable[[], None]:
+        return lambda: answers.__setitem__(name, runs[name]())
+
+    seconds = side_by_side({name: kept(name) for name in runs}, repeats)
+    mutants = windows.seen.size * (DNA.size - 1)
+    ours = mutants / median(seconds["ours"])
+    rows = []
+    for name in list(runs)[1:]:
+        # A ratio of each turn: both sides met the same spell of the machine.
+        ratio = median([other / one for one, other in zip(seconds["ours"], seconds[name])])
+        difference = float(np.abs(answers[name] - answers["ours"]).max())
+        required = 4 if name == WHOLE else 10
+        title = (
+            name if name == WHOLE else name.replace("tangermeme", f"tangermeme {peer_version()}")
+        )
+        rows.append(
+            Row(
+                row=f"mutagenesis of {sites} sites, {preset}, {windows.length} bp windows",
+                metric="substitutions per second",
+                unit="1/s",
+                ours=ours,
+                peer=mutants / median(seconds[name]),
+                peer_name=title,
+                ratio=ratio,
+                required=f">= {required}x",
+                met=ratio >= required and difference <= LIMIT,
+                equal_within=f"{LIMIT:g} (found {difference:.1g})",
+            )
+        )
+    return rows, seconds
+
+
+def peer_version() -> str:
+    """Return tangermeme's version."""
+    return version("tangermeme")
+
+
+def main() -> int:
+    """Measure and save."""
+    parser = quick_parser(__doc__)
+    parser.add_argument("--sites", type=int, default=32, help="sites a run")
+    parser.add_argument("--repeats", type=int, default=5, help="turns")
+    parser.add_argument("--preset", action="append", choices=PRESETS, help="default: all")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    sites, repeats = (2, 1) if arguments.quick else (arguments.sites, arguments.repeats)
+    rows, details = [], {"sites": sites, "repeats": repeats, "threads": 1}
+    for preset in arguments.preset or PRESETS:
+        found, seconds = measure(preset, sites, repeats)
+        rows += found
+        details[preset] = seconds
+    versions = {name: version(name) for name in ("torch",)}
+    if any(row.peer_name.startswith("tangermeme") for row in rows):
+        versions["tangermeme"] = peer_version()
+    save("attribution", rows, versions, details)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
