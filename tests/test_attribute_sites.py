@@ -140,6 +140,7 @@ def test_sites_of_a_file_are_explained(planted, calibrated, scanned, explained, 
     # The two last lie at the contig's ends: half of what their bins see is not there.
     assert np.isnan(mine["substitutions"][-2:, 13:]).all()
     assert np.isfinite(mine["substitutions"][-2:, :13]).all()
+    assert (np.isnan(mine["contributions"][-2:]).all(1) == (mine["sequence"][-2:] == 4)).all()
 
 
 BAD_LINES = [

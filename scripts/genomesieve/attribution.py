@@ -15,9 +15,9 @@ import pandas as pd
 import torch
 
 from genomesieve.bundle import Bundle
-from genomesieve.genome import EncodedGenome
+from genomesieve.genome import EncodedGenome, contig_rows, gather_windows
 from genomesieve.gradients import Gradients, gradient_maps, integrate_gradients
-from genomesieve.mutagenesis import MutantScorer, cut_windows, measure_effects
+from genomesieve.mutagenesis import MutantScorer, SiteWindows, cut_windows, measure_effects
 
 METHODS = ("mutagenesis", "gradient_x_input", "corrected_gradient", "integrated_gradients")
 """Mutagenesis: the mean loss when the base is substituted. Corrected: the gradient by the base less
@@ -123,31 +123,63 @@ def _attribute_class(
     index = bundle.classes.index(sites["class"].iloc[0])
     minus = sites["strand"].to_numpy() == "-"
     position = sites["start"].to_numpy(np.int64)
-    windows = cut_windows(genome, sites["contig"].to_list(), position, minus, bundle.architecture)
+    places = (genome, sites["contig"].to_list(), position, minus)
+    windows = cut_windows(*places, bundle.architecture)
+    sequence = _sequence(*places, bundle.architecture.resolution, settings.flank)
+    result.sequence[rows] = sequence
+    known = sequence != genome.alphabet.unknown
+
     scorer = MutantScorer(bundle, index, device, genome.alphabet)
     effects = measure_effects(scorer, windows, result.offsets, settings.indels)
-    result.scores[rows], result.substitutions[rows] = effects.scores, effects.substitutions
-    if settings.indels:
-        result.deletions[rows], result.insertions[rows] = effects.deletions, effects.insertions
+    result.scores[rows] = effects.scores
+    for name in ("substitutions", "deletions", "insertions")[: 3 if settings.indels else 1]:
+        getattr(result, name)[rows] = _where_known(getattr(effects, name), known)
+
     engine = Gradients(bundle, index, device, genome.alphabet)
     gradient = gradient_maps(engine, windows)
     integrated = integrate_gradients(
         engine, windows, settings.references, settings.steps, settings.seed
     )
     result.missing[rows], result.expected[rows] = integrated.missing, integrated.expected
-    place = windows.anchors[:, None] + np.arange(result.offsets.start, result.offsets.stop)
-    inside = (place >= 0) & (place < windows.length)
-    place = np.clip(place, 0, windows.length - 1)
-    unknown = genome.alphabet.unknown
-    codes = np.take_along_axis(windows.seen, place, 1)
-    result.sequence[rows] = np.where(inside, codes, unknown)
-    # What lies outside of the window is not seen: its gradient is 0, as its effect is.
-    mapped = np.take_along_axis(gradient, place[..., None], 1)
-    result.gradient[rows] = np.where(inside[..., None], mapped, 0)
-    whole = np.take_along_axis(integrated.contributions, place, 1)
+    result.gradient[rows] = _around(gradient, windows, result.offsets)
     result.contributions[rows] = _contributions(
-        effects.substitutions, result.gradient[rows], np.where(inside, whole, 0), codes, unknown
+        effects.substitutions,
+        result.gradient[rows],
+        _around(integrated.contributions, windows, result.offsets),
+        np.where(known, sequence, 0),
+        known,
     )
+
+
+def _sequence(
+    genome: EncodedGenome,
+    contigs: list[str],
+    position: np.ndarray,
+    minus: np.ndarray,
+    resolution: int,
+    flank: int,
+) -> np.ndarray:
+    """Return the codes of bins and their flanks, in the direction of their strands."""
+    rows = contig_rows(genome.contigs, contigs, genome.name)
+    table = (genome.contigs[name].to_numpy(np.int64)[rows] for name in ("offset", "length"))
+    start, width = position // resolution * resolution - flank, resolution + 2 * flank
+    codes = gather_windows(genome.codes, *table, start, width, genome.alphabet.unknown)
+    codes[minus] = genome.alphabet.reverse_complement(codes[minus])
+    return codes
+
+
+def _around(values: np.ndarray, windows: SiteWindows, offsets: range) -> np.ndarray:
+    """Take what windows have (sites, length, ...) at offsets from their anchors; 0 outside."""
+    place = windows.anchors[:, None] + np.arange(offsets.start, offsets.stop)
+    inside = (place >= 0) & (place < windows.length)
+    more = (slice(None), slice(None), *(None,) * (values.ndim - 2))
+    taken = np.take_along_axis(values, np.clip(place, 0, windows.length - 1)[more], 1)
+    return np.where(inside[more], taken, 0)
+
+
+def _where_known(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Set what belongs to unknown bases to NaN."""
+    return np.where(known if values.ndim == 2 else known[..., None], values, np.float32(np.nan))
 
 
 def _contributions(
@@ -155,10 +187,10 @@ def _contributions(
     gradient: np.ndarray,
     integrated: np.ndarray,
     codes: np.ndarray,
-    unknown: int,
+    known: np.ndarray,
 ) -> np.ndarray:
     """Return what the base at every position contributes, (sites, methods, positions)."""
-    own = np.where(codes == unknown, 0, codes)[..., None].astype(np.int64)
+    own = codes[..., None].astype(np.int64)
     slope = np.take_along_axis(gradient, own, 2)[..., 0]
     maps = [
         -substitutions.sum(2) / (substitutions.shape[2] - 1),
@@ -166,8 +198,7 @@ def _contributions(
         slope - gradient.mean(2),
         integrated,
     ]
-    stacked = np.stack(maps, axis=1)
-    return np.where((codes == unknown)[:, None], np.float32(np.nan), stacked)
+    return np.where(known[:, None], np.stack(maps, axis=1), np.float32(np.nan))
 
 
 def method_agreement(contributions: np.ndarray) -> Mapping[str, np.ndarray]:

@@ -32,7 +32,9 @@ _MOST_PLACES = 8
 """Neighbouring places that are changed together; all of them count as changed in every mutant."""
 _MOST_SITES = 64
 _REFERENCE_BYTES = 1 << 29
-"""Most memory for the features of the references that run together."""
+"""Most memory for the features of the references that run together, and for those of mutants."""
+_BYTES_A_BASE = 1024
+"""Of the features of a whole window, about."""
 
 
 @dataclass(frozen=True)
@@ -138,24 +140,34 @@ class MutantScorer:
         rows: int = _ROWS,
     ):
         self.class_index, self.labels, self.alphabet = class_index, bundle.labels, alphabet
-        self.device, self.rows = device or torch.device("cpu"), rows
+        self.device = device or torch.device("cpu")
         architecture = bundle.architecture
         length = architecture.stride + 2 * architecture.context
+        self.rows = max(1, min(rows, _REFERENCE_BYTES // (length * _BYTES_A_BASE)))
         codes = np.random.default_rng(0).integers(0, alphabet.size, (1, length), dtype=np.uint8)
         trial = one_hot(torch.from_numpy(codes), alphabet)
         self.network = prepare_for_scan(bundle.network, trial, bundle.labels).to(self.device)
         self._differencer: Differencer | None = None
+        self._bytes_a_site = 4 * length * alphabet.size
         with torch.inference_mode():
             if differencing:
                 try:
                     self._differencer = Differencer(self.network, trial.to(self.device))
+                    self._differencer.reference(trial.to(self.device))
+                    self._bytes_a_site = self._differencer.bytes_of_references()
                 except NotTraceable as reason:
                     logger.warning("every mutant runs as a whole: %s", reason)
 
     @property
+    def follows(self) -> bool:
+        """Whether only what a change reaches is computed again."""
+        return self._differencer is not None
+
+    @property
     def sites(self) -> int:
         """How many sites may run together."""
-        return _MOST_SITES
+        most = min(_MOST_SITES, self.rows // (self.alphabet.size - 1))
+        return max(1, min(most, _REFERENCE_BYTES // self._bytes_a_site))
 
     def reference(self, codes: np.ndarray, bins: np.ndarray) -> np.ndarray:
         """Score sequences as they are and remember them for `mutants`.
@@ -298,7 +310,9 @@ def _substitute(scorer: MutantScorer, windows: SiteWindows, places: range) -> np
     """Score every other letter at every place; (sites, places, letters), the own letter is 0."""
     size, seen = scorer.alphabet.size, windows.seen
     result = np.zeros((len(windows), len(places), size), dtype=np.float32)
-    together = min(max(1, scorer.rows // (len(windows) * (size - 1))), _MOST_PLACES)
+    together = max(1, scorer.rows // (len(windows) * (size - 1)))
+    if scorer.follows:
+        together = min(together, _MOST_PLACES)
     for first in range(places.start, places.stop, together):
         span = seen[:, first : min(first + together, places.stop)]
         width = span.shape[1]
