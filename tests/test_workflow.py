@@ -457,6 +457,16 @@ def test_commands_of_the_demo_are_understood(repository, tmp_path):
     assert (jobs["unpack_file"], jobs["encode_genome"], jobs["evaluate_scan"]) == (5, 3, 2)
 
 
+def test_calls_are_explained_where_asked_for(repository, tmp_path):
+    path = write_toy(tmp_path, explain={"sites": 3, "indels": False})
+    plan = snakemake(
+        repository, tmp_path, "--configfile", str(path), "--dry-run", "--printshellcmds"
+    )
+    assert "attribute_sites" in assert_commands_are_understood(plan)
+    assert planned_jobs(plan)["attribute_sites"] == 1
+    assert "--most 3 --flank 100" in plan.stdout and "--no-indels" in plan.stdout
+
+
 def test_files_from_elsewhere_are_fetched_first(repository, tmp_path):
     path = write_toy(tmp_path)
     config = yaml.safe_load(path.read_text())

@@ -1211,3 +1211,44 @@ def time_logs(wildcards):
         f"benchmark_logs/{wildcards.screen}",
         f"benchmark_logs/results/{wildcards.screen}",
     ]
+
+
+# --- explanations --------------------------------------------------------------------------------
+
+
+def attributions(plan):
+    """Return the attributions of all screens that ask for some."""
+    return [
+        f"results/{screen.name}/explain/{genome}/summary.json"
+        for screen in plan.screens.values()
+        if screen.settings["explain"]["sites"]
+        for genome in screen.scan_genomes
+    ]
+
+
+def explained_network(wildcards):
+    """Return the code of a screen's own network, if it has one."""
+    screen = screen_of(wildcards)
+    return screen.network_code.rpartition(":")[0] if screen.imported else []
+
+
+def attribution_options(wildcards):
+    """Write the settings of a screen's attributions as options."""
+    screen = screen_of(wildcards)
+    settings = screen.settings["explain"]
+    batch = screen.batches.get(wildcards.genome)
+    options = [
+        option("--most", [settings["sites"]]),
+        *(
+            option(f"--{name}", [settings[name]])
+            for name in ("flank", "references", "steps", "seed")
+        ),
+        "" if settings["indels"] else "--no-indels",
+        option("--laboratory", [batch] if batch else []),
+    ]
+    return " ".join(filter(None, options))
+
+
+def attribution_memory(wildcards, attempt):
+    """Return the memory of attributions, twice as much when one is tried again."""
+    return 6000 * attempt
