@@ -17,7 +17,7 @@ those of a BED file (--sites; its name column is the class). Out, in --output-di
                     over letters), integrated_gradients (against shuffles that keep dinucleotides)
     expected, missing  (sites,) what integrated gradients should add up to, and what they lack of it
   sites.tsv         contig, position (of offset 0, 0-based), strand, class, score, and Spearman's
-                    correlation over positions of every two methods
+                    correlation of every two methods, over the positions that any of them reaches
   summary.json      medians of these and how well integrated gradients add up
 
 An unknown base has no effect to speak of: NaN. A base that the bin does not see has effect 0.

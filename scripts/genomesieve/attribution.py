@@ -207,13 +207,16 @@ def method_agreement(contributions: np.ndarray) -> Mapping[str, np.ndarray]:
     Parameters
     ----------
     contributions : numpy.ndarray, shape=(sites, methods, positions)
-        Positions that are NaN in either are left out.
+        Positions that are NaN in either are left out, and those to which no method gives anything:
+        most of them the model does not see, and they would agree for nothing.
 
     Returns
     -------
     mapping of str to numpy.ndarray, shape=(sites,)
         By `one~other`; NaN where one of the two is the same everywhere.
     """
+    given = np.nan_to_num(contributions).any(axis=1, keepdims=True)
+    contributions = np.where(given, contributions, np.float32(np.nan))
     result = {}
     for one, other in combinations(range(len(METHODS)), 2):
         pairs = [_spearman(site[one], site[other]) for site in contributions]
