@@ -1,0 +1,28 @@
+"""The benchmark of mutagenesis, run small."""
+
+import json
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def attribution(repository, monkeypatch):
+    """The module benchmarks/attribution.py."""
+    monkeypatch.syspath_prepend(str(repository / "benchmarks"))
+    yield __import__("attribution")
+    sys.modules.pop("attribution")
+
+
+def test_both_ways_give_the_same_effects(attribution, monkeypatch, tmp_path, one_thread):
+    import measuring
+
+    monkeypatch.setattr(measuring, "RESULTS", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["attribution.py", "--quick", "--preset", "motif_cnn"])
+    assert attribution.main() == 0
+    content = json.loads((tmp_path / "attribution.json").read_text())
+    assert len(content["details"]["motif_cnn"]["ours"]) == 1
+    for row in content["rows"]:
+        found = float(row["equal_within"].split("found ")[1].rstrip(")"))
+        assert found <= 1e-5
+        assert row["ours"] > 0 and row["peer"] > 0
