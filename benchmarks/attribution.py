@@ -3,7 +3,8 @@
 Ours computes what a change reaches in the network and no more; it runs beside every mutant's whole
 window through our own engine (folded norms, large batches), and beside tangermeme's
 saturation_mutagenesis, as it comes (its own fast path is for jobs of more than half a minute) and
-with that fast path taken at once. The networks are the dense presets with weights as after training.
+with that fast path taken at once. The networks are the dense presets, with weights as after
+training.
 """
 
 from __future__ import annotations
