@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 _ROWS = 768
 """Mutants that run together, about: fewer leave a processor waiting for the next small step."""
+_WHOLE_ROWS = 256
+"""The same where windows run as a whole: more leave the cache."""
 _MOST_PLACES = 8
 """Neighbouring places that are changed together; all of them count as changed in every mutant."""
 _MOST_SITES = 64
@@ -157,6 +159,8 @@ class MutantScorer:
                     self._bytes_a_site = self._differencer.bytes_of_references()
                 except NotTraceable as reason:
                     logger.warning("every mutant runs as a whole: %s", reason)
+        if not self.follows:
+            self.rows = min(self.rows, _WHOLE_ROWS)
 
     @property
     def follows(self) -> bool:
