@@ -29,6 +29,7 @@ include: "workflow/rules/rounds.smk"
 include: "workflow/rules/scan.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/stages.smk"
+include: "workflow/rules/explain.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -51,3 +52,4 @@ rule all:
         expand("results/pretraining/{name}/perplexity.tsv", name=PLAN.pretraining),
         scans(PLAN),
         stage_targets(PLAN),
+        variant_targets(PLAN),

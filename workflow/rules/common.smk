@@ -1178,7 +1178,9 @@ def user_files(wildcards):
     own = [screen.network_code.rpartition(":")[0], model.get("weights")]
     motifs = (screen.settings.get("stem_motifs") or {}).get("motifs")
     known = [item.get("motifs") for item in screen.settings["baselines"].values()]
-    files = [*signals, *(own if screen.imported else []), motifs, *known]
+    variants = [item["file"] for item in screen.settings["variants"].values()]
+    own = own if screen.imported else []
+    files = [*signals, *own, motifs, *known, *variants]
     return list(dict.fromkeys(filter(None, files)))
 
 

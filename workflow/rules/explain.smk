@@ -1,0 +1,111 @@
+# Why the model says what it says, and what changes in the sequence do to it.
+
+
+def variant_targets(plan):
+    """Return the scored variants of all screens."""
+    return [
+        f"results/{screen.name}/variants/{name}.vcf.gz"
+        for screen in plan.screens.values()
+        for name in screen.settings["variants"]
+    ]
+
+
+def variants_of(wildcards):
+    """Return the settings of the variants that a job scores."""
+    return screen_of(wildcards).settings["variants"][wildcards.variants]
+
+
+def variant_genome(file):
+    """Return an input function: a file of the genome that a job's variants are on."""
+
+    def path(wildcards):
+        return f"results/genomes/{variants_of(wildcards)['genome']}/{file}"
+
+    return path
+
+
+def variant_options(wildcards):
+    """Write how variants are scored, and where the data of their genome comes from."""
+    chosen = variants_of(wildcards)
+    batch = PLAN.genomes[chosen["genome"]].batch
+    names = ("distance", "longest", "precision")
+    return " ".join(
+        [
+            *(option(f"--{name}", [chosen[name]]) for name in names),
+            option("--laboratory", [batch] if batch else []),
+        ]
+    )
+
+
+rule score_variants:
+    input:
+        source=source("score_variants.py"),
+        weights="results/{screen}/model/model.safetensors",
+        model="results/{screen}/model/model.json",
+        network=network_file,
+        codes=variant_genome("codes.npy"),
+        contigs=variant_genome("contigs.tsv"),
+        genome=variant_genome("summary.json"),
+        variants=lambda wildcards: variants_of(wildcards)["file"],
+    output:
+        scored=temp("results/{screen}/variants/{variants}.scored.vcf"),
+        summary="results/{screen}/variants/{variants}.summary.json",
+    log:
+        "logs/{screen}/score_variants/{variants}.log",
+    benchmark:
+        "benchmark_logs/{screen}/score_variants/{variants}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 8
+    resources:
+        mem_mb=engine_memory,
+        runtime="12h",
+        gpu=PLAN.gpus,
+    params:
+        code=digest("score_variants.py"),
+        bundle=subpath(input.model, parent=True),
+        folder=subpath(input.codes, parent=True),
+        network=network_code,
+        options=variant_options,
+        device=PLAN.settings["device"],
+    message:
+        "Scoring variants {wildcards.variants} with {wildcards.screen}"
+    shell:
+        "python {input.source[0]:q} --model {params.bundle:q} {params.network}"
+        " --genome-folder {params.folder:q} --variants {input.variants:q} {params.options}"
+        " --device {params.device:q} --threads {threads}"
+        " --output {output.scored:q} --summary {output.summary:q} > {log:q} 2>&1"
+
+
+rule index_variants:
+    input:
+        source=source("index_variants.py"),
+        scored="results/{screen}/variants/{variants}.scored.vcf",
+        contigs=variant_genome("contigs.tsv"),
+    output:
+        variants=report(
+            "results/{screen}/variants/{variants}.vcf.gz",
+            caption="../report/variants.rst",
+            category="{screen}",
+            subcategory="Variants",
+            labels={"variants": "{variants}", "table": "effects"},
+        ),
+        index="results/{screen}/variants/{variants}.vcf.gz.csi",
+    log:
+        "logs/{screen}/index_variants/{variants}.log",
+    benchmark:
+        "benchmark_logs/{screen}/index_variants/{variants}.tsv"
+    conda:
+        "../../envs/genome.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime="1h",
+    params:
+        code=digest("index_variants.py"),
+        folder=subpath(input.contigs, parent=True),
+    message:
+        "Indexing variants {wildcards.variants} of {wildcards.screen}"
+    shell:
+        "python {input.source[0]:q} --variants {input.scored:q} --genome-folder {params.folder:q}"
+        " --output {output.variants:q} > {log:q} 2>&1"
