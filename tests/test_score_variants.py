@@ -19,6 +19,7 @@ import score_variants
 from custom_networks import CONTEXT, OUTPUTS, RECIPE, motif_weights
 from genomesieve.architecture import resolve_architecture
 from genomesieve.bundle import Bundle, load_bundle, save_bundle
+from genomesieve.domain_norm import domain_norms, fix_laboratory
 from genomesieve.ensemble import Ensemble
 from genomesieve.networks import build_network
 from genomesieve.planning import ScanPlan
@@ -712,3 +713,32 @@ def test_models_that_cannot_score_variants_are_refused(texts, genome, tmp_path, 
     )
     assert run(raw, genome, file, tmp_path, distance=-1) == 1
     assert "--distance: found -1; expected at least 0" in capsys.readouterr().err
+
+
+def test_statistics_of_the_laboratory_are_used(texts, genome, tmp_path):
+    architecture = resolve_architecture(DILATED | {"norm": "domain"})
+    torch.manual_seed(1)
+    network = build_network(architecture, 2, "exclusive", "augment", laboratories=2).eval()
+    for norm in domain_norms(network):
+        norm.running_mean[1] += 0.5
+        norm.running_var[1] *= 3
+    both = {"architecture": architecture, "network": network, "laboratories": ["Oslo", "Paris"]}
+    model = write_model(tmp_path / "model", "dilated", True, **both)
+    # The oracle has one laboratory's statistics for good, in plain batch normalisation.
+    file = write_vcf(
+        tmp_path / "in.vcf", [("a", 401, texts["a"][400], other_letter(texts["a"][400]))]
+    )
+    naive = Naive(model, 9)
+    found = {}
+    for laboratory in ("Oslo", "Paris", "Rome"):
+        assert run(model, genome, file, tmp_path, "--laboratory", laboratory, distance=9) == 0
+        ((fields, _, effects),) = read_scored(tmp_path / "scored.vcf")
+        found[laboratory] = effects
+        statistics = json.loads((tmp_path / "summary.json").read_text())["domain_statistics"]
+        assert statistics == ("own data" if laboratory == "Rome" else "training")
+    for number, laboratory in enumerate(("Oslo", "Paris")):
+        naive.bundle.network, naive.known = fix_laboratory(network, number), {}
+        expected = expected_effects(naive, texts, "a", 401, *fields[3:5])
+        for name in CLASSES:
+            assert_equal_effects(found[laboratory][1, name], expected[name], True)
+    assert found["Oslo"] != found["Paris"] != found["Rome"]
