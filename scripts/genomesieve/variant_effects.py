@@ -32,7 +32,7 @@ from genomesieve.variant_windows import (
 NOISE = {"probability": 1e-6, "log_odds": 1e-5}
 """Differences below are the rounding of float32 and count as none."""
 
-_STEP = 64
+_STEP = 16
 """About bp: window lengths are multiples of it, so that windows of one length fill a batch."""
 _VALUES_AT_ONCE = 1 << 22
 _ALLELES_AT_ONCE = 512

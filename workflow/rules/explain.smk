@@ -1,40 +1,4 @@
-# Why the model says what it says, and what changes in the sequence do to it.
-
-
-def variant_targets(plan):
-    """Return the scored variants of all screens."""
-    return [
-        f"results/{screen.name}/variants/{name}.vcf.gz"
-        for screen in plan.screens.values()
-        for name in screen.settings["variants"]
-    ]
-
-
-def variants_of(wildcards):
-    """Return the settings of the variants that a job scores."""
-    return screen_of(wildcards).settings["variants"][wildcards.variants]
-
-
-def variant_genome(file):
-    """Return an input function: a file of the genome that a job's variants are on."""
-
-    def path(wildcards):
-        return f"results/genomes/{variants_of(wildcards)['genome']}/{file}"
-
-    return path
-
-
-def variant_options(wildcards):
-    """Write how variants are scored, and where the data of their genome comes from."""
-    chosen = variants_of(wildcards)
-    batch = PLAN.genomes[chosen["genome"]].batch
-    names = ("distance", "longest", "precision")
-    return " ".join(
-        [
-            *(option(f"--{name}", [chosen[name]]) for name in names),
-            option("--laboratory", [batch] if batch else []),
-        ]
-    )
+# What changes in the sequence do to what the model says.
 
 
 rule score_variants:
