@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PROGRAMS = ("scan", "splice", "growth", "training_data", "extraction", "evaluation")
+PROGRAMS = ("scan", "splice", "growth", "training_data", "extraction", "evaluation", "variants")
 BEGIN, END = "<!-- table begins -->", "<!-- table ends -->"
 
 

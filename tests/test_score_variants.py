@@ -651,6 +651,7 @@ def test_file_without_variants_stays_one(genome, model, tmp_path):
         ("z\t11\t.\tA\tG\t.\t.\t.", "line 8: contig 'z' is not in genome toy; expected a, b"),
         ("a\t0\t.\tA\tG\t.\t.\t.", "POS of a is '0'; expected 1 to 1237"),
         ("a\tx\t.\tA\tG\t.\t.\t.", "POS of a is 'x'"),
+        (f"a\t{'9' * 5000}\t.\tA\tG\t.\t.\t.", "POS of a is '999999999999999999999999999999'"),
         ("b\t400\t.\tA\tG\t.\t.\t.", "POS of b is '400'; expected 1 to 333"),
         ("b\t333\t.\t{last}A\tG\t.\t.\t.", "REF of 2 bp at b:333 ends beyond its contig"),
         ("a\t11\t.\t{right}\tG!\t.\t.\t.", "ALT is 'G!'; expected letters of DNA"),

@@ -24,6 +24,7 @@ MISSING = "."
 _WHAT = "variants"
 _LETTERS = re.compile(r"[A-Za-z]+")
 _SHOWN = 30
+_MOST_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -143,8 +144,9 @@ class VariantReader:
             )
         contig = self._contigs[name]
         length = int(self._length[contig])
-        if not (position.isascii() and position.isdigit() and 1 <= int(position) <= length):
-            raise self._error(number, f"POS of {name} is {position!r}", f"1 to {length}")
+        whole = position.isascii() and position.isdigit() and len(position) <= _MOST_DIGITS
+        if not (whole and 1 <= int(position) <= length):
+            raise self._error(number, f"POS of {name} is {position[:_SHOWN]!r}", f"1 to {length}")
         start = int(position) - 1
         reference = self._check_reference(number, name, start, text)
         parts = [] if alternatives == MISSING else alternatives.split(",")
