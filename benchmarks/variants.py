@@ -64,7 +64,7 @@ class Sizes:
     repeats: int
 
 
-FULL = Sizes(genome=20_000_000, variants=20_000, naive=500, repeats=3)
+FULL = Sizes(genome=20_000_000, variants=2_000, naive=500, repeats=3)
 QUICK = Sizes(genome=200_000, variants=300, naive=40, repeats=1)
 
 
@@ -211,7 +211,7 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = quick_parser(__doc__)
     parser.add_argument("--keep", type=Path, help="folder where genome and variants are left")
-    parser.add_argument("--variants", type=int, help="how many variants (default 20,000)")
+    parser.add_argument("--variants", type=int, help="how many variants (default 2,000)")
     return parser.parse_args()
 
 
