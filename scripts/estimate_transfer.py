@@ -79,9 +79,10 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def open_training(folders: Mapping[str, Path], splits: Mapping[str, Path]) -> Stretches:
     """Return what the model was trained on: the train parts, or the calibrate parts if none is.
 
-    A network that came with its weights may have a calibrate part alone.
+    A network that came with its weights may have a calibrate part alone. Of genomes with the same
+    sequence, as laboratories have them, one counts: they tell nothing of how sequence varies.
     """
-    genomes = {name: EncodedGenome.open(folder, name) for name, folder in folders.items()}
+    genomes = {name: EncodedGenome.open_checked(folder, name) for name, folder in folders.items()}
     tables = {name: read_split(splits[name]) for name in folders}
     for part in ("train", "calibrate"):
         found = [(genomes[name], rows[rows["part"] == part]) for name, rows in tables.items()]
@@ -89,7 +90,8 @@ def open_training(folders: Mapping[str, Path], splits: Mapping[str, Path]) -> St
         if found:
             for genome, rows in found:
                 check_intervals(genome.contigs, rows, genome.name, "part of the split")
-            return found
+            different = {genome.sha256 or genome.name: (genome, rows) for genome, rows in found}
+            return list(different.values())
     raise InputError("no --train-split has a part train or calibrate; expected sequence to compare")
 
 

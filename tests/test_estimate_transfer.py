@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -174,3 +175,23 @@ def test_runs_as_a_program(repository):
     script = repository / "scripts" / "estimate_transfer.py"
     done = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True)
     assert done.returncode == 0 and "prior shift" in done.stdout
+
+
+def test_a_training_genome_that_stands_twice_counts_once(planted, calibrated, scan, tmp_path):
+    """As laboratories name one genome: its copy is no measure of how sequence varies."""
+    folders = [tmp_path / name for name in ("paris", "oslo")]
+    digest = hashlib.sha256(np.load(planted.folder / "codes.npy")).hexdigest()
+    for folder in folders:
+        shutil.copytree(planted.folder, folder)
+        (folder / "summary.json").write_text(json.dumps({"sha256": digest}))
+    found = []
+    for names in (folders[:1], folders):
+        given = [*("--model", str(calibrated), "--genome-folder", str(planted.folder))]
+        given += ["--scan", str(scan), "--bootstrap", "20"]
+        for folder in names:
+            given += ["--train", f"{folder.name}={folder}"]
+            given += ["--train-split", f"{folder.name}={planted.split}"]
+        output = tmp_path / f"{len(names)}.json"
+        assert estimate_transfer.main([*given, "--output", str(output)]) == 0
+        found.append(values(output, ""))
+    assert found[0]["kmer_divergence_within"] == found[1]["kmer_divergence_within"] > 0

@@ -43,7 +43,8 @@ def sequence_warnings(found: Assessment, own_genome: bool) -> list[Caution]:
     """
     warnings = []
     divergence, within = found.value("kmer_divergence"), found.value("kmer_divergence_within")
-    if divergence > DIVERGENCE * within:
+    # Pieces of one repeat have no distance to measure by.
+    if within > 0 and divergence > DIVERGENCE * within:
         warnings.append(
             Caution(
                 "far_sequence",
@@ -165,7 +166,7 @@ def _unfit(found: Assessment) -> list[Caution]:
                 "estimated number of sites nor the estimated precision can be relied on.",
             )
         )
-    if distance > SCORE_DISTANCE * within:
+    if within > 0 and distance > SCORE_DISTANCE * within:
         warnings.append(
             Caution(
                 "shifted_scores",
