@@ -30,6 +30,7 @@ include: "workflow/rules/scan.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/attribute.smk"
 include: "workflow/rules/stages.smk"
+include: "workflow/rules/explain.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -53,3 +54,4 @@ rule all:
         scans(PLAN),
         stage_targets(PLAN),
         attributions(PLAN),
+        variant_targets(PLAN),

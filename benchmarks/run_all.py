@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PROGRAMS = ("scan", "splice", "growth", "training_data", "extraction", "evaluation", "attribution")
+PROGRAMS = ("scan", "splice", "growth", "training_data", "extraction", "evaluation")
+PROGRAMS += ("attribution", "variants")
 BEGIN, END = "<!-- table begins -->", "<!-- table ends -->"
 
 

@@ -154,6 +154,7 @@ def write_inputs(folder: Path) -> None:
     (folder / "split.json").write_text(json.dumps({"contigs": lists}))
 
 
+@pytest.mark.timeout(420)
 def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch):
     """From a package and a FASTA to the report, each script in its own environment."""
     run = Runner(repository, pythons, tmp_path)
@@ -235,6 +236,14 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
     run("estimate_transfer.py", "--model", "model", "--genome-folder", "toy", "--scan", "scan",
         "--train", "toy=toy", "--train-split", "toy=split.tsv", "--bootstrap", "20",
         "--output", "transfer.json")  # fmt: skip
+    bases = np.array(list("ACGTN"))[np.load(tmp_path / "planted" / "genome" / "codes.npy")]
+    columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
+    row = f"chr1\t500\t.\t{bases[499]}\t{bases[499]}GT\t.\t.\t."
+    (tmp_path / "in.vcf").write_text(f"##fileformat=VCFv4.2\n{columns}\n{row}\n")
+    run("score_variants.py", "--model", "model", "--genome-folder", "toy", "--variants", "in.vcf",
+        "--device", "cpu", "--output", "scored.vcf", "--summary", "v.json")  # fmt: skip
+    run("index_variants.py", "--variants", "scored.vcf", "--genome-folder", "toy",
+        "--output", "scored.vcf.gz")  # fmt: skip
     stage = {
         "method": "", "before": "", "genome": "toy", "classes": ["donor"], "settings": {},
         "evaluation": "evaluations",

@@ -452,6 +452,7 @@ def test_commands_of_the_demo_are_understood(repository, tmp_path):
         *("summarise_run", "import_model", "combine_seeds", "harvest_negatives", "encode_signal"),
         *("fetch_file", "pretrain_model", "adapt_model", "estimate_fisher", "measure_forgetting"),
         "attribute_sites",
+        *("score_variants", "index_variants"),
     }
     jobs = planned_jobs(plan)
     assert (jobs["unpack_file"], jobs["encode_genome"], jobs["evaluate_scan"]) == (5, 3, 2)
@@ -481,6 +482,29 @@ def test_files_from_elsewhere_are_fetched_first(repository, tmp_path):
     assert "fetch_file" in assert_commands_are_understood(plan)
     assert planned_jobs(plan)["fetch_file"] == 1
     assert f"--url '{url}' --sha256 {'0' * 64} --output resources/downloads/toy.fa" in plan.stdout
+
+
+def test_commands_of_variants_are_understood(repository, tmp_path):
+    """Two files, one on a genome that the screen neither learns nor scans."""
+    (tmp_path / "known.vcf").touch()
+    chosen = {"known": {"genome": "toy", "file": "known.vcf"}}
+    chosen["other"] = {"genome": "new", "file": "known.vcf", "distance": 7, "precision": "float32"}
+    path = write_toy(tmp_path, variants=chosen)
+    with (tmp_path / "genomes.tsv").open("a") as sheet:
+        print("new\ttoy.fa", file=sheet)
+    plan = snakemake(
+        repository, tmp_path, "--configfile", str(path), "--dry-run", "--printshellcmds"
+    )
+    assert {"score_variants", "index_variants"} <= assert_commands_are_understood(plan)
+    jobs = planned_jobs(plan)
+    assert (jobs["score_variants"], jobs["index_variants"], jobs["encode_genome"]) == (2, 2, 2)
+    assert jobs["scan_genome"] == jobs["split_genome"] == 1
+    assert "--distance 7 --longest 1000 --precision float32" in plan.stdout
+    chosen["other"]["genome"] = "toi"
+    write_toy(tmp_path, variants=chosen)
+    plan = snakemake(repository, tmp_path, "--configfile", str(path), "--dry-run")
+    assert plan.returncode == 1
+    assert "variants.other is on genome 'toi', not a row of" in plan.stdout + plan.stderr
 
 
 def test_commands_of_several_laboratories_are_understood(repository, tmp_path):

@@ -651,6 +651,7 @@ def _screen(name: str, settings: dict, genomes: Mapping[str, Genome], tracks: li
     _check_signals(screen, tracks, where)
     _check_auxiliary(screen, tracks, where)
     _check_explanation(screen, where)
+    _check_variants(screen, genomes, where)
     return screen
 
 
@@ -735,6 +736,21 @@ def _check_signals(screen: Screen, tracks: list[dict], where: str) -> None:
                     f"{where}.signals names {name!r}, which genome {genome} lacks; expected a "
                     "track of role signal with that name for every genome of the screen"
                 )
+
+
+def _check_variants(screen: Screen, genomes: Mapping[str, Genome], where: str) -> None:
+    """Raise InputError where variants are on no genome, or the network sees more than sequence."""
+    for name, one in screen.settings["variants"].items():
+        if one["genome"] not in genomes:
+            raise InputError(
+                f"{where}.variants.{name} is on genome {one['genome']!r}, not a row of the sheet; "
+                f"{_nearest(one['genome'], genomes)}"
+            )
+        if screen.signals:
+            raise InputError(
+                f"{where}.variants.{name}: the network sees {', '.join(screen.signals)} beside the "
+                "sequence; expected no signals: nobody knows them of the other allele"
+            )
 
 
 def _check_auxiliary(screen: Screen, tracks: list[dict], where: str) -> None:

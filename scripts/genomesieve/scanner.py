@@ -196,10 +196,35 @@ class Scanner:
                 backwards = None if signals is None else signals.flip(-1)
                 passes.append(self._encode(self._log_odds(other, backwards)).flip(-1))
             result = torch.stack(passes, dim=1)
-            core = sequence[:, self.context : sequence.shape[1] - self.context]
-            bins = core.reshape(len(core), -1, self.bundle.architecture.resolution)
-            unknown = (bins == self.alphabet.unknown).any(-1)
-            return result.masked_fill_(unknown[:, None, None], UNSCORED)
+            return result.masked_fill_(self._unknown_bins(sequence), UNSCORED)
+
+    def log_odds(self, codes: np.ndarray) -> np.ndarray:
+        """Return log-odds that are not rounded, for differences between alike sequences.
+
+        Parameters
+        ----------
+        codes : numpy.ndarray, shape=(N, bins * resolution + 2 * context), dtype=uint8
+
+        Returns
+        -------
+        numpy.ndarray, shape=(N, strands, classes, bins), dtype=float32
+            In plus-strand order on both strands; NaN where a bin holds an unknown base.
+        """
+        sequence = torch.from_numpy(codes).to(self.device)
+        with torch.inference_mode():
+            passes = [self._log_odds(sequence, None)]
+            if self.bundle.stranded:
+                other = self._complement[sequence.long()].flip(1)
+                passes.append(self._log_odds(other, None).flip(-1))
+            result = torch.stack(passes, dim=1)
+            self.check_numbers(torch.isnan(result).any())
+            return result.masked_fill_(self._unknown_bins(sequence), torch.nan).cpu().numpy()
+
+    def _unknown_bins(self, sequence: Tensor) -> Tensor:
+        """Tell which bins hold an unknown base, shape=(N, 1, 1, bins)."""
+        core = sequence[:, self.context : sequence.shape[1] - self.context]
+        bins = core.reshape(len(core), -1, self.bundle.architecture.resolution)
+        return (bins == self.alphabet.unknown).any(-1)[:, None, None]
 
     def nan_seen(self) -> Tensor:
         """Return a flag on the device (scalar, bool): whether any score so far was NaN."""

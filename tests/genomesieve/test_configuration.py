@@ -290,6 +290,14 @@ def test_a_laboratory_can_be_left_out(demo, schemas, tmp_path):
         ({"signals": ["dnase"]}, "signals names 'dnase', which genome one lacks"),
         ({"signals": ["mask"]}, "signals names 'mask', which genome one lacks"),
         ({"explain": {"sites": 5}}, "explain: the network sees atac beside the sequence"),
+        (
+            {"variants": {"known": {"genome": "other", "file": "x.vcf"}}},
+            "variants.known: the network sees atac beside the sequence; expected no signals",
+        ),
+        (
+            {"signals": [], "variants": {"known": {"genome": "othr", "file": "x.vcf"}}},
+            "variants.known is on genome 'othr', not a row of the sheet; did you mean 'other'",
+        ),
         ({"leave_out": ["Pari"]}, "leave_out names 'Pari', .*did you mean 'Paris'"),
         ({"leave_out": ["Paris", "Oslo"]}, "leaves no genome to learn from"),
         ({"leave_out": ["Paris"], "scan_genomes": ["two"]}, "scan_genomes lacks one, whose batch"),

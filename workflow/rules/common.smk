@@ -1178,7 +1178,9 @@ def user_files(wildcards):
     own = [screen.network_code.rpartition(":")[0], model.get("weights")]
     motifs = (screen.settings.get("stem_motifs") or {}).get("motifs")
     known = [item.get("motifs") for item in screen.settings["baselines"].values()]
-    files = [*signals, *(own if screen.imported else []), motifs, *known]
+    variants = [item["file"] for item in screen.settings["variants"].values()]
+    own = own if screen.imported else []
+    files = [*signals, *own, motifs, *known, *variants]
     return list(dict.fromkeys(filter(None, files)))
 
 
@@ -1252,3 +1254,42 @@ def attribution_options(wildcards):
 def attribution_memory(wildcards, attempt):
     """Return the memory of attributions, twice as much when one is tried again."""
     return 6000 * attempt
+
+
+# --- variants ------------------------------------------------------------------------------------
+
+
+def variant_targets(plan):
+    """Return the scored variants of all screens."""
+    return [
+        f"results/{screen.name}/variants/{name}.vcf.gz"
+        for screen in plan.screens.values()
+        for name in screen.settings["variants"]
+    ]
+
+
+def variants_of(wildcards):
+    """Return the settings of the variants that a job scores."""
+    return screen_of(wildcards).settings["variants"][wildcards.variants]
+
+
+def variant_genome(file):
+    """Return an input function: a file of the genome that a job's variants are on."""
+
+    def path(wildcards):
+        return f"results/genomes/{variants_of(wildcards)['genome']}/{file}"
+
+    return path
+
+
+def variant_options(wildcards):
+    """Write how variants are scored, and where the data of their genome comes from."""
+    chosen = variants_of(wildcards)
+    batch = PLAN.genomes[chosen["genome"]].batch
+    names = ("distance", "longest", "precision")
+    return " ".join(
+        [
+            *(option(f"--{name}", [chosen[name]]) for name in names),
+            option("--laboratory", [batch] if batch else []),
+        ]
+    )
