@@ -165,7 +165,11 @@ class Adaptation:
         self.former = load_bundle(arguments.model, arguments.network_code)
         check_former(self.former, arguments, self.settings, self.training)
         self.classes = list(arguments.classes)
-        self.data = open_data(arguments, self.former, self.settings, self.training, self.device)
+        windows = read_windows(arguments.windows)
+        self.new_genomes = sorted(set(windows["genome"]))
+        self.data = open_data(
+            arguments, windows, self.former, self.settings, self.training, self.device
+        )
         self.network = self._start()
         # The statistics of norms belong to the weights: fresh ones must measure their own.
         keeps = self.settings.freeze_norms and self.settings.method != "scratch"
@@ -278,7 +282,7 @@ def adapt(arguments: argparse.Namespace) -> None:
     record = {
         "stage": arguments.stage,
         "settings": arguments.settings | {"method": method},
-        "genomes": sorted(set(read_windows(arguments.windows)["genome"])),
+        "genomes": work.new_genomes,
         "from_sha256": file_digest(arguments.model / "model.safetensors"),
         "started_at": before if np.isfinite(before) else None,
         "tried": [one.describe() for one in tried],
@@ -361,6 +365,7 @@ def check_former(
 
 def open_data(
     arguments: argparse.Namespace,
+    windows: pd.DataFrame,
     former: Bundle,
     settings: AdaptationSettings,
     training: TrainingSettings,
@@ -368,7 +373,6 @@ def open_data(
 ) -> TrainingData:
     """Open the genomes and the windows that are learned, old ones among them where asked for."""
     check_laboratories(arguments.laboratory, arguments.genome, former.architecture)
-    windows = read_windows(arguments.windows)
     if arguments.old_windows:
         old = [read_windows(path) for path in arguments.old_windows]
         share = settings.replay_share if settings.method == "replay" else None

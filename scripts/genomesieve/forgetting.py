@@ -123,13 +123,8 @@ def summarise(matrix: StageMatrix) -> dict[str, tuple[float, float, float]]:
 
 def compare(matrix: StageMatrix, other: StageMatrix) -> dict[str, tuple[float, float, float]]:
     """Return what `summarise` does, as differences to another method on the same blocks."""
-    points, draws = (
-        [_statistics(cells, one) for cells, one in pairs]
-        for pairs in (
-            [(one.values[..., None], one) for one in (matrix, other)],
-            [(one.draws, one) for one in (matrix, other)],
-        )
-    )
+    points = [_statistics(one.values[..., None], one) for one in (matrix, other)]
+    draws = [_statistics(one.draws, one) for one in (matrix, other)]
     return {
         name: _with_interval(points[0][name] - points[1][name], draws[0][name] - draws[1][name])
         for name in points[0]

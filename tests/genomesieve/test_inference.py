@@ -2,41 +2,10 @@ import pytest
 import torch
 from torch import nn
 
+from attributed_models import MODELS, with_statistics
 from genomesieve.architecture import resolve_architecture
 from genomesieve.inference import ImageConvolution, ScaleShift, prepare_for_scan
 from genomesieve.networks import build_network
-
-MODELS = [
-    ({"preset": "dilated", "channels": 8, "dilations": [1, 4]}, "exclusive", "augment"),
-    ({"preset": "dilated", "channels": 8, "norm": "none"}, "independent", "augment"),
-    ({"preset": "motif_cnn", "channels": 8, "stem_kernels": [21, 3]}, "independent", "average"),
-    ({"preset": "motif_cnn", "channels": 8}, "independent", "equivariant"),
-    ({"preset": "dilated", "channels": 8}, "independent", "equivariant"),
-    ({"preset": "dilated", "channels": 8, "norm": "group"}, "independent", "equivariant"),
-    ({"preset": "hybrid", "channels": 8, "window": 100, "reach": 5}, "independent", "augment"),
-    ({"preset": "gru", "channels": 8, "window": 100, "reach": 5}, "independent", "equivariant"),
-    ({"preset": "transformer", "window": 100, "reach": 5}, "independent", "average"),
-    (
-        {"preset": "motif_cnn", "channels": 8, "pooling": "attention"},
-        "independent",
-        "equivariant",
-    ),
-    ({"preset": "motif_cnn", "channels": 8, "pool_margin": 120}, "independent", "augment"),
-    ({"preset": "kmer", "k": 2}, "independent", "augment"),
-    ({"preset": "pwm", "width": 9, "left": 4, "margins": [0, 2]}, "independent", "augment"),
-]
-
-
-def with_statistics(network):
-    """Give batch normalisations statistics as after training."""
-    torch.manual_seed(3)
-    for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-            layer.running_mean.normal_()
-            layer.running_var.uniform_(0.5, 2)
-            nn.init.uniform_(layer.weight, 0.5, 2)
-            nn.init.normal_(layer.bias)
-    return network.eval()
 
 
 def one_hot_sequence(length):
