@@ -72,3 +72,9 @@ def matrix_model(folder, resolution, both_strands, left=0):
     bundle = Bundle("pwm", network.eval(), architecture, list(WORDS), stranded, "independent")
     save_bundle(folder, bundle)
     return bundle
+
+
+def decoys(count):
+    """Motifs that are like nothing: columns drawn at random."""
+    generator = np.random.default_rng(9)
+    return [generator.dirichlet(np.full(4, 0.3), 10).T for _ in range(count)]

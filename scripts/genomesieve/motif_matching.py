@@ -92,7 +92,11 @@ def read_motif_file(path: Path, alphabet: Alphabet = DNA) -> list[Motif]:
     """Read motifs in MEME or JASPAR format, whichever the file begins with."""
     for _, line in read_lines(path, "motif file"):
         if line.strip():
-            return _read_meme(path) if line.startswith("MEME version") else read_jaspar(path, DNA)
+            meme = line.startswith("MEME version")
+            motifs = _read_meme(path) if meme else read_jaspar(path, alphabet)
+            for one in motifs:
+                _check_columns(path, one.identifier, one.counts)
+            return motifs
     raise InputError(f"motif file {path} is empty; expected JASPAR or MEME format")
 
 
@@ -104,8 +108,21 @@ def _read_meme(path: Path) -> list[Motif]:
         raise InputError(f"motif file {path}: {error}; expected MEME format, 4 letters") from None
     if not content:
         raise InputError(f"motif file {path} holds no motif; expected MEME format")
-    return [Motif(*(name.split() * 2)[:2], matrix) if len(name.split()) == 1 else
-            Motif(*name.split()[:2], matrix) for name, matrix in content.items()]  # fmt: skip
+    motifs = []
+    for name, matrix in content.items():
+        words = name.split() or [""]
+        motifs.append(Motif(words[0], words[min(1, len(words) - 1)], matrix))
+    return motifs
+
+
+def _check_columns(path: Path, name: str, matrix: np.ndarray) -> None:
+    """Refuse a motif with a column that says nothing."""
+    for number, column in enumerate(matrix.T, 1):
+        if not ((column >= 0).all() and 0 < column.sum() < np.inf):
+            raise InputError(
+                f"motif file {path}: motif {name!r}, column {number}: {column.tolist()}; expected "
+                "frequencies, not all 0"
+            )
 
 
 def match_motifs(
@@ -145,7 +162,7 @@ def match_motifs(
             known, p_value = database.motifs[target], float(p_values[number, target])
             rows.append(
                 (motif.name, rank, known.identifier, known.name, p_value, float(q_values[target]),
-                 p_value * len(targets), int(offsets[number, target]),
+                 p_value * len(targets), -int(offsets[number, target]),
                  int(overlaps[number, target]), "-" if strands[number, target] else "+")
             )  # fmt: skip
     return pd.DataFrame(rows, columns=list(MATCH_COLUMNS))
