@@ -12,7 +12,7 @@ from genomesieve.architecture import resolve_architecture
 from genomesieve.bundle import Bundle, save_bundle
 from genomesieve.networks import build_network
 
-WORDS = {"Reb": "GATTACCCGGAT", "Mcm": "CCTAATTAGGCA"}
+WORDS = {"Reb": "GATTACCCGGAT", "Rap": "ACACCCATACAT"}
 """A motif a class; what is planted is drawn from it. Both read differently on the other strand."""
 RESOLUTION, SITES, LENGTH = 40, 60, 60_000
 
@@ -46,14 +46,34 @@ def write_genome(folder, sites):
 
 
 def bin_sites():
-    """Bins with a word at a place and on a strand that vary: class, bin, offset, strand."""
+    """Bins with a motif at a place and on a strand that vary."""
     generator = np.random.default_rng(6)
     bins = generator.permutation(np.arange(20, LENGTH // RESOLUTION - 20, 8))[: 2 * SITES]
     rows = [
         (list(WORDS)[row % 2], int(one) * RESOLUTION, int(generator.integers(4, 24)), strand)
         for row, (one, strand) in enumerate(zip(bins, generator.choice(["+", "-"], len(bins))))
     ]
-    return pd.DataFrame(rows, columns=["class", "bin", "offset", "strand"])
+    return pd.DataFrame(rows, columns=["class", "start", "offset", "strand"])
+
+
+def point_sites():
+    """Bases with a motif that begins 4 bp before them, read on their strand."""
+    sites = bin_sites()
+    # On the other strand its last base is the leftmost.
+    width = len(next(iter(WORDS.values())))
+    sites["offset"] = np.where(sites["strand"] == "+", -4, 5 - width)
+    return sites
+
+
+def write_sites(path, sites, resolution):
+    """Write sites as BED: whole bins, without a strand where these are wider than a base."""
+    lines = [
+        f"c\t{row.start}\t{row.start + resolution}\t{row[1]}\t0\t"
+        + (row.strand if resolution == 1 else ".")
+        for row in sites.itertuples()
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return path
 
 
 def matrix_model(folder, resolution, both_strands, left=0):

@@ -22,6 +22,7 @@ from genomesieve.found_motifs import FoundMotif
 
 _LEIDEN_RUNS = 10
 _NULL_COPIES = 10
+_FAINT = 1e-3
 _STANDARD_ERRORS = 1.96
 
 
@@ -183,13 +184,16 @@ def find_patterns(
 def _padded_tracks(sites: AttributedSites, first: int, last: int, pad: int) -> core.TrackSet:
     """Return the tracks of positions from `first` to before `last`, with nothing around them.
 
-    An unknown base is a quarter of each letter: a column of nothing would count as informative.
+    Nothing is a quarter of each letter, for a column of zeros would count as informative, with
+    contributions a thousandth of the usual ones, for likeness to zeros is not defined.
     """
     wide = ((0, 0), (pad, pad), (0, 0))
     letters = np.pad(sites.one_hot[:, first:last], wide)
     values = np.pad(sites.hypothetical[:, first:last], wide)
     even = np.where(letters.any(2, keepdims=True), letters, np.float32(1 / letters.shape[2]))
-    return core.TrackSet(even, letters * values, values)
+    faint = np.random.default_rng(0).normal(size=values.shape) * _FAINT * np.abs(values).mean()
+    values = np.where(values.any(2, keepdims=True), values, faint.astype(np.float32))
+    return core.TrackSet(even, even * values, values)
 
 
 def cut_seqlets(
