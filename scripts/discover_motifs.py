@@ -45,12 +45,13 @@ from genomesieve.attributed_sites import HYPOTHETICAL, AttributedSites, read_att
 from genomesieve.bundle import Bundle, load_bundle
 from genomesieve.command_line import add_code_argument, make_parser, run_script
 from genomesieve.errors import InputError
+from genomesieve.explanation_settings import JASPAR_GROUPS
 from genomesieve.files import whole_file, write_json, write_table
 from genomesieve.filter_matrices import describe_stem, filter_motifs
 from genomesieve.found_motifs import FoundMotif
 from genomesieve.motif_discovery import DiscoverySettings, default_settings, discover
 from genomesieve.motif_hits import P_VALUE, locate
-from genomesieve.motif_matching import GROUPS, MotifDatabase, load_database, match_motifs
+from genomesieve.motif_matching import MotifDatabase, load_database, match_motifs
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +67,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--attributions", type=Path, required=True, help="folder of attribute_sites")
     add("--method", choices=HYPOTHETICAL, default="mutagenesis", help="whose contributions")
     add("--database", default="none",
-        help=f"known motifs: a group of JASPAR CORE ({', '.join(GROUPS)}), all, none, or the path "
-        "of a file in JASPAR or MEME format")  # fmt: skip
+        help=f"known motifs: a group of JASPAR CORE ({', '.join(JASPAR_GROUPS)}), all, none, or "
+        "the path of a file in JASPAR or MEME format")  # fmt: skip
     usual = "; follows bins and flank if not given"
     add("--window", type=int, help="bp of a seqlet's core" + usual)
     add("--seqlet-flank", type=int, help="bp on each side of it" + usual)

@@ -242,6 +242,8 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
     run("attribute_sites.py", "--model", "model", "--genome-folder", "toy", "--scan", "scan",
         "--most", "2", "--steps", "2", "--references", "1", "--device", "cpu",
         "--output-dir", "explain")  # fmt: skip
+    run("discover_motifs.py", "--model", "model", "--attributions", "explain",
+        "--shuffles", "1", "--output-dir", "motifs")  # fmt: skip
     run("estimate_transfer.py", "--model", "model", "--genome-folder", "toy", "--scan", "scan",
         "--train", "toy=toy", "--train-split", "toy=split.tsv", "--bootstrap", "20",
         "--output", "transfer.json")  # fmt: skip

@@ -7,12 +7,15 @@ of its length, so that what its bias or a constant in a column adds does not mat
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrize
 
+from genomesieve.alphabet import DNA
 from genomesieve.attributed_sites import AttributedSites
 from genomesieve.bundle import Bundle
 from genomesieve.convolutions import Convolution
@@ -21,7 +24,9 @@ from genomesieve.found_motifs import FoundMotif
 from genomesieve.networks import StrandAverage
 
 _SITES_AT_A_TIME = 256
-_STRONG = 0.5
+_STRONG = 0.5 + 1e-4
+"""A little over half: words that reach exactly half must not depend on rounding."""
+_SAME = 1e-4
 
 
 def describe_stem(bundle: Bundle) -> dict:
@@ -54,7 +59,8 @@ def describe_stem(bundle: Bundle) -> dict:
 def filter_motifs(bundle: Bundle, sites: AttributedSites, fewest: int) -> list[FoundMotif]:
     """Return the filters of the first layer as motifs.
 
-    A filter and its tied mirror image count once, and so do equal filters of several members.
+    A filter and its tied mirror image count once, and so do filters that are alike but for their
+    size, such as frozen ones of several members.
 
     Parameters
     ----------
@@ -78,16 +84,31 @@ def filter_motifs(bundle: Bundle, sites: AttributedSites, fewest: int) -> list[F
             continue
         prefix = "stem" if len(members) == 1 else f"member_{number}"
         weights = _weights(member, layer, len(sites.letters))
-        starts = _started_as(bundle, number, parametrize.is_parametrized(layer, "weight"))
+        tied = parametrize.is_parametrized(layer, "weight")
+        starts = _started_as(bundle, number, tied)
+        read = both_strands(sites) if tied else sites
         for row, weight in enumerate(weights):
-            if any(np.array_equal(weight, other) for other in known):
+            shape = weight / max(float(np.linalg.norm(weight)), 1e-12)
+            if any(np.allclose(shape, other, atol=_SAME) for other in known):
                 continue
-            known.append(weight)
+            known.append(shape)
             start = starts[row] if row < len(starts) else ""
-            motif = _excited(sites, weight, f"{prefix}.filter_{row}", start)
+            motif = _excited(read, weight, f"{prefix}.filter_{row}", start)
             if motif is not None and motif.seqlets >= fewest:
                 found.append(motif)
     return found
+
+
+def both_strands(sites: AttributedSites) -> AttributedSites:
+    """Return sites and, after them, their other strands: mirrored filters read both."""
+    reverse = DNA.complement_codes[: len(sites.letters)]
+    return replace(
+        sites,
+        sequence=np.concatenate([sites.sequence, DNA.reverse_complement(sites.sequence)]),
+        hypothetical=np.concatenate(
+            [sites.hypothetical, sites.hypothetical[:, ::-1, reverse.astype(int)]]
+        ),
+    )
 
 
 def _first_layer(network: nn.Module) -> Convolution | None:

@@ -20,11 +20,9 @@ from memelite.io import read_meme
 from genomesieve.alphabet import DNA, Alphabet
 from genomesieve.compression import read_lines
 from genomesieve.errors import InputError
+from genomesieve.explanation_settings import JASPAR_GROUPS
 from genomesieve.found_motifs import FoundMotif
 from genomesieve.motifs import Motif, read_jaspar
-
-GROUPS = ("fungi", "plants", "vertebrates", "insects", "nematodes", "urochordates")
-"""Taxonomic groups of JASPAR CORE."""
 
 MATCH_COLUMNS = ("motif", "rank", "match_id", "match_name", "p_value", "q_value", "e_value",
                  "offset", "overlap", "strand")  # fmt: skip
@@ -51,7 +49,8 @@ def load_database(name: str, alphabet: Alphabet = DNA) -> MotifDatabase:
     Parameters
     ----------
     name : str
-        One of `GROUPS`, `all` of them, `none`, or the path of a file in JASPAR or MEME format.
+        One of `JASPAR_GROUPS`, `all` of them, `none`, or the path of a file in JASPAR or MEME
+        format.
     alphabet : Alphabet
 
     Raises
@@ -61,13 +60,13 @@ def load_database(name: str, alphabet: Alphabet = DNA) -> MotifDatabase:
     """
     if name == "none":
         return MotifDatabase("none", [])
-    if name == "all" or name in GROUPS:
+    if name == "all" or name in JASPAR_GROUPS:
         return _load_jaspar(name, alphabet)
     path = Path(name)
     if not path.is_file():
         raise InputError(
-            f"--database: {name!r} is no file; expected {', '.join(GROUPS)}, all, none, or the "
-            "path of a file in JASPAR or MEME format"
+            f"--database: {name!r} is no file; expected {', '.join(JASPAR_GROUPS)}, all, none, "
+            "or the path of a file in JASPAR or MEME format"
         )
     return MotifDatabase(path.name, read_motif_file(path, alphabet))
 
@@ -78,7 +77,7 @@ def _load_jaspar(group: str, alphabet: Alphabet) -> MotifDatabase:
     from pyjaspar import jaspardb
 
     source = jaspardb()
-    groups = list(GROUPS) if group == "all" else [group]
+    groups = list(JASPAR_GROUPS) if group == "all" else [group]
     found = source.fetch_motifs(collection="CORE", tax_group=groups)
     motifs = [
         Motif(one.matrix_id, one.name, np.array([one.counts[x] for x in alphabet.letters], float))

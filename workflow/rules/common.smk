@@ -38,7 +38,7 @@ if str(library.parents[1]) not in sys.path:
 
 from genomesieve.configuration import resolve_plan
 from genomesieve.errors import InputError
-from genomesieve.explanation_settings import wanted_parts
+from genomesieve.explanation_settings import MOTIF_SOURCES, wanted_parts
 from genomesieve.sources import source_files
 from genomesieve.training_plan import with_hard_negatives
 
@@ -1221,7 +1221,7 @@ def time_logs(wildcards):
 # --- explanations --------------------------------------------------------------------------------
 
 
-EXPLANATION_PARTS = ()
+EXPLANATION_PARTS = ("motifs",)
 """Parts of an explanation that have a rule; each writes explain/{genome}/{part}/summary.json."""
 
 
@@ -1286,6 +1286,44 @@ def attribution_options(wildcards):
 def attribution_memory(wildcards, attempt):
     """Return the memory of attributions, twice as much when one is tried again."""
     return 6000 * attempt
+
+
+def motif_settings(wildcards):
+    """Return the settings of the motifs of a screen."""
+    return screen_of(wildcards).settings["explain"]["motifs"]
+
+
+def motif_database(wildcards):
+    """Return the file of known motifs, where they come from one."""
+    name = motif_settings(wildcards)["database"]
+    return [] if name in MOTIF_SOURCES else name
+
+
+def motif_options(wildcards):
+    """Write how motifs are looked for as options."""
+    settings = motif_settings(wildcards)
+    names = (
+        "database",
+        "method",
+        "window",
+        "seqlet_flank",
+        "fewest",
+        "seqlet_fdr",
+        "shuffles",
+    )
+    options = [
+        option(f"--{name.replace('_', '-')}", [settings[name]])
+        for name in names
+        if settings[name] is not None
+    ]
+    seed = screen_of(wildcards).settings["explain"]["seed"]
+    return " ".join(
+        [
+            *options,
+            option("--seed", [seed]),
+            *([] if settings["filters"] else ["--no-filters"]),
+        ]
+    )
 
 
 # --- variants ------------------------------------------------------------------------------------
