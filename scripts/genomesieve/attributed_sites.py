@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -88,7 +89,7 @@ def read_attributed_sites(folder: Path, method: str) -> AttributedSites:
     try:
         with np.load(path, allow_pickle=False) as content:
             arrays = {name: content[name] for name in _ARRAYS}
-    except (KeyError, ValueError, OSError, EOFError) as error:
+    except (KeyError, ValueError, OSError, EOFError, BadZipFile) as error:
         raise InputError(
             f"{path}: {error}; expected the arrays {', '.join(_ARRAYS)} of attribute_sites"
         ) from None
