@@ -246,6 +246,8 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
     run("attribute_sites.py", "--model", "model", "--genome-folder", "toy", "--scan", "scan",
         "--most", "2", "--steps", "2", "--references", "1", "--device", "cpu",
         "--output-dir", "explain")  # fmt: skip
+    run("track_contributions.py", "--genome-folder", "toy", "--attributions", "explain",
+        "--output-dir", "contributions")  # fmt: skip
     (tmp_path / "few.bed").write_text("chr1\t900\t901\tdonor\t0\t+\n")
     run("train_model.py", *data, *labels, "--windows", "a.parquet", "--output-dir", "attends",
         "--model", json.dumps(ATTENDING),
