@@ -248,6 +248,8 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
         "--output-dir", "explain")  # fmt: skip
     run("discover_motifs.py", "--model", "model", "--attributions", "explain",
         "--shuffles", "1", "--output-dir", "motifs")  # fmt: skip
+    run("track_contributions.py", "--genome-folder", "toy", "--attributions", "explain",
+        "--output-dir", "contributions")  # fmt: skip
     (tmp_path / "few.bed").write_text("chr1\t900\t901\tdonor\t0\t+\n")
     run("train_model.py", *data, *labels, "--windows", "a.parquet", "--output-dir", "attends",
         "--model", json.dumps(ATTENDING),
