@@ -80,6 +80,7 @@ class Shortcut(nn.Module):
     def __init__(self, settings: NetworkSettings, outputs: int, tied: bool):
         super().__init__()
         self.channels = settings.channels // 2 if tied else settings.channels
+        self.tied = tied
         self.norm = build_norm(settings.norm, settings.channels, tied)
         self.pool = build_pooling(
             settings.pooling, settings.channels, settings.span, settings.margin, tied
@@ -92,7 +93,7 @@ class Shortcut(nn.Module):
         """Map (N, channels, 1, positions) to what the head sees, (N, channels, 1, bins)."""
         crop = (features.shape[-1] - length) // 2
         pooled = self.pool(self.norm(features[..., crop : crop + length]))
-        if self.channels < pooled.shape[1]:
+        if self.tied:
             pooled = torch.maximum(pooled, pooled.flip(1))[:, : self.channels]
         return pooled
 
