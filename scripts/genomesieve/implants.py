@@ -21,7 +21,7 @@ from genomesieve.genome import EncodedGenome, gather_windows
 from genomesieve.mutagenesis import MutantScorer
 from genomesieve.shuffling import shuffle_dinucleotides
 
-_TRIES = 200
+_TRIES = 1000
 """Places drawn for every background that is wanted, at most."""
 _MOST_SLACK = 32
 """bp by which words of one batch may lie apart: all between counts as changed in every mutant."""
@@ -265,12 +265,12 @@ def mean_with_interval(values: np.ndarray, seed: int = 0) -> Means:
         Arrays (n, classes). With one background the interval is that one value.
     """
     count = values.shape[1]
-    weights = block_weights(count, _REPEATS, seed) / max(count, 1)
+    weights = block_weights(count, _REPEATS, seed)
     low, high = (np.empty((len(values), values.shape[2])) for _ in range(2))
     step = max(1, _VALUES_AT_ONCE // (_REPEATS * max(1, values.shape[2])))
     for first in range(0, len(values), step):
         part = values[first : first + step].astype(np.float64)
-        means = np.einsum("rb,nbc->rnc", weights, part)
+        means = np.einsum("rb,nbc->rnc", weights, part) / count
         ends = np.percentile(means, [2.5, 97.5], axis=0)
         low[first : first + step], high[first : first + step] = ends
     return Means(values.mean(1, dtype=np.float64), low, high)

@@ -25,6 +25,8 @@ from genomesieve.motif_matrices import MotifMatrix
 from genomesieve.mutagenesis import places_in_reach
 
 STRANDS = ("+", "-")
+_ABOUT_EQUAL = 0.95
+"""A maximum over a wide bin is the same nearly everywhere in it; its edge is no place to choose."""
 POSITION_COLUMNS = ("motif", "strand", "offset", "class", "effect", "low", "high")
 MARGINAL_COLUMNS = ("motif", "class", "strand", "offset", "effect", "low", "high",
                     "control", "control_low", "control_high", "backgrounds")  # fmt: skip
@@ -167,7 +169,8 @@ class MotifMeter:
             values = self.choosing.effects([self.construct(word) for word in words])
             means = mean_with_interval(values, self.settings.seed)
             tables.append(self._table(POSITION_COLUMNS, words, means))
-            rows = np.abs(means.value).argmax(0)
+            offsets = np.array([offset for *_, offset in words])
+            rows = strongest(np.abs(means.value), np.abs(offsets - middle))
             best[name] = [
                 Place(*words[row][1:], float(means.value[row, column]))
                 for column, row in enumerate(rows)
@@ -315,6 +318,19 @@ class MotifMeter:
         for column, values in zip(columns[len(named) + 1 :], numbers, strict=True):
             table[column] = np.asarray(values).reshape(-1)
         return table
+
+
+def strongest(sizes: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """Return the row of the strongest place in every column; of about equal ones the most central.
+
+    Parameters
+    ----------
+    sizes : numpy.ndarray, shape=(places, classes)
+    distance : numpy.ndarray, shape=(places,)
+        From the middle of the bin.
+    """
+    near = sizes >= _ABOUT_EQUAL * sizes.max(0)
+    return np.where(near, distance[:, None], np.inf).argmin(0)
 
 
 def implant_of(motif: MotifMatrix, strand: str, place: int) -> Implant | None:
