@@ -1,8 +1,8 @@
 """Put motifs into sequence, take them out and move them, and see what a model makes of it.
 
-In: a model, an encoded genome, motifs (a MEME file: of discover_motifs, or your own) and, for the
-interventions at real sites, sites.tsv of attribute_sites. Out, in --output-dir, all effects in
-log-odds, with 95 % bootstrap intervals:
+In: a model, an encoded genome, motifs (a MEME file of discover_motifs, or your own, in MEME or
+JASPAR format) and, for interventions at real sites, sites.tsv of attribute_sites. Out, in
+--output-dir, all effects in log-odds, with 95 % bootstrap intervals:
 
   positions.tsv  motif, strand, offset, class, effect, low, high: the motif's consensus written over
                  shuffled background, the first base of its matrix `offset` bp from the first base
@@ -60,7 +60,7 @@ from genomesieve.motif_interventions import (
     MotifMeter,
     check_settings,
 )
-from genomesieve.motif_matrices import MotifMatrix, read_motifs
+from genomesieve.motif_matrices import MotifMatrix, choose_motifs, read_motifs
 from genomesieve.mutagenesis import MutantScorer, cut_windows
 from genomesieve.site_interventions import (
     SITE_COLUMNS,
@@ -80,7 +80,10 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--model", type=Path, required=True, help="model folder")
     add_code_argument(parser)
     add("--genome-folder", type=Path, required=True, help="encoded folder of the genome")
-    add("--motifs", type=Path, required=True, help="MEME file")
+    add("--motifs", type=Path, required=True, help="MEME file, or JASPAR format")
+    add(
+        "--names", type=comma_list, default="", help="motifs of it, by name or identifier; else all"
+    )
     add("--sites", type=Path, help="sites.tsv of attribute_sites")
     add("--hits", type=Path, help="hits.tsv of discover_motifs; without it motifs are matched")
     add("--scan", type=Path, help="folder of merge_scan; only a network with norm domain needs it")
@@ -144,6 +147,7 @@ def run(arguments: argparse.Namespace) -> None:
     genome = EncodedGenome.open(arguments.genome_folder)
     bundle = bundle_of_scan(bundle, genome, arguments.scan, arguments.laboratory)
     motifs = read_motifs(arguments.motifs, arguments.information, genome.alphabet)
+    motifs = choose_motifs(motifs, arguments.names, arguments.motifs)
     sites = read_sites(arguments.sites, bundle, genome, at_sites.most)
     hits = read_hits(arguments.hits, motifs)
     if motifs:

@@ -1,22 +1,25 @@
-"""Motifs of a MEME file as words to implant, and where sequence carries them."""
+"""Motifs of a MEME or JASPAR file as words to implant, and where sequence carries them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from genomesieve.alphabet import DNA, Alphabet
+from genomesieve.compression import read_lines
 from genomesieve.errors import InputError
 from genomesieve.files import existing_file
+from genomesieve.motifs import Motif, read_jaspar
 
 _PSEUDOCOUNT = 0.01
 """Added to every probability, so that a letter that a motif never has counts finitely."""
 _SUM_TOLERANCE = 0.02
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MotifMatrix:
     """A motif's letter probabilities and its consensus.
 
@@ -61,13 +64,59 @@ class MotifMatrix:
 
 
 def read_motifs(path: Path, information: float, alphabet: Alphabet = DNA) -> list[MotifMatrix]:
-    """Read the motifs of a MEME file; there may be none.
+    """Read the motifs of a MEME file, of which there may be none, or of a JASPAR file.
 
     Raises
     ------
     InputError
         Naming the motif, if the file or a matrix cannot be read.
     """
+    _, first = next(read_lines(path, "motif file"), (0, ""))
+    if first.startswith(">"):
+        return [
+            MotifMatrix(
+                f"{motif.identifier} {motif.name}",
+                _frequencies(path, motif),
+                information,
+                alphabet,
+            )
+            for motif in read_jaspar(path, alphabet)
+        ]
+    return _read_meme(path, information, alphabet)
+
+
+def choose_motifs(
+    motifs: Sequence[MotifMatrix], names: Sequence[str], path: Path
+) -> list[MotifMatrix]:
+    """Return the motifs with some names, in their order; all where no name is given.
+
+    A name is a motif's own, or a word of it in any case: an identifier, or what follows it.
+
+    Raises
+    ------
+    InputError
+        If no motif has a name.
+    """
+    chosen = [] if names else list(motifs)
+    for name in names:
+        found = [motif for motif in motifs if motif.name == name]
+        found = found or [m for m in motifs if name.upper() in m.name.upper().split()]
+        if not found:
+            raise InputError(f"motif file {path} has no motif {name!r}; expected a name or a word")
+        chosen.extend(motif for motif in found if motif not in chosen)
+    return chosen
+
+
+def _frequencies(path: Path, motif: Motif) -> np.ndarray:
+    """Turn counts into probabilities."""
+    sums = motif.counts.sum(0)
+    if not (sums > 0).all():
+        raise InputError(f"motif file {path}: motif {motif.identifier!r} has an empty column")
+    return motif.counts / sums
+
+
+def _read_meme(path: Path, information: float, alphabet: Alphabet) -> list[MotifMatrix]:
+    """Read the motifs of a MEME file."""
     # Imported here, since only the environment of these scripts has it.
     from memelite.io import read_meme
 

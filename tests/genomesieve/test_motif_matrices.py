@@ -5,7 +5,13 @@ import pytest
 
 from genomesieve.alphabet import DNA
 from genomesieve.errors import InputError
-from genomesieve.motif_matrices import MotifMatrix, hit_threshold, match_scores, read_motifs
+from genomesieve.motif_matrices import (
+    MotifMatrix,
+    choose_motifs,
+    hit_threshold,
+    match_scores,
+    read_motifs,
+)
 
 memelite = pytest.importorskip("memelite.io")
 
@@ -88,3 +94,20 @@ def test_files_that_hold_no_motifs_are_named(tmp_path, text, message):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         read_motifs(tmp_path / "none.meme", 0.5)
+
+
+def test_jaspar_files_and_names(tmp_path):
+    path = tmp_path / "motifs.jaspar"
+    rows = "A [ 8 0 ]\nC [ 0 1 ]\nG [ 0 1 ]\nT [ 0 0 ]\n"
+    path.write_text(f">MA1.1 One\n{rows}>MA2.1 two\n{rows}>MA3.1 ONE\n{rows}")
+    motifs = read_motifs(path, 0.5)
+    assert [motif.name for motif in motifs] == ["MA1.1 One", "MA2.1 two", "MA3.1 ONE"]
+    np.testing.assert_allclose(motifs[0].probabilities, [[1, 0], [0, 0.5], [0, 0.5], [0, 0]])
+    chosen = choose_motifs(motifs, ["Two", "one", "MA1.1"], path)
+    assert [motif.name for motif in chosen] == ["MA2.1 two", "MA1.1 One", "MA3.1 ONE"]
+    assert choose_motifs(motifs, [], path) == motifs
+    with pytest.raises(InputError, match="no motif 'MA9.1'"):
+        choose_motifs(motifs, ["MA9.1"], path)
+    path.write_text(f">MA1.1 One\n{rows.replace('8', '0')}")
+    with pytest.raises(InputError, match="motif 'MA1.1' has an empty column"):
+        read_motifs(path, 0.5)
