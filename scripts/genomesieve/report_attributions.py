@@ -22,6 +22,13 @@ PART = "attributions"
 """Key of the attributions among a genome's explanations."""
 JUDGE = "mutagenesis"
 """The method that the others are compared with: it asks the question itself."""
+METHOD_WORDS = {
+    "gradient_x_input": "gradient x input",
+    "corrected_gradient": "corrected gradient",
+    "integrated_gradients": "integrated gradients",
+    "deep_lift_shap": "DeepLIFT/SHAP",
+}
+"""What a reader calls the methods; others have the name that they have in files."""
 _ARRAYS = ("positions", "letters", "methods", "site_class", "sequence", "scores", "contributions")
 _LISTED = 10
 
@@ -148,8 +155,14 @@ def agreement_table(screen: Screen) -> Table:
             cells.append(_missing_share(stated.get(method)))
         rows.append(cells)
     headings = ["genome", "class", "calls"]
-    headings += [f"{other.replace('_', ' ')}: Spearman, median over calls" for other in others]
-    headings += ["integrated gradients do not add up to", "DeepLIFT/SHAP does not add up to"]
+    headings += [
+        f"{METHOD_WORDS.get(other, other)} ~ {JUDGE} (Spearman, median over calls)"
+        for other in others
+    ]
+    headings += [
+        f"{METHOD_WORDS[method]}: share of the score not accounted for"
+        for method in ("integrated_gradients", "deep_lift_shap")
+    ]
     return Table(headings, rows, 2)
 
 
@@ -177,7 +190,7 @@ def calls_table(screen: Screen) -> Table:
                 [genome.name, name, place, site["strand"], decimal(site["score"], 2), *agreement]
             )
     headings = ["genome", "class", "position (1-based)", "strand", "score (log-odds)"]
-    headings += [f"mutagenesis ~ {other.replace('_', ' ')} (Spearman)" for other in others]
+    headings += [f"{METHOD_WORDS.get(other, other)} ~ {JUDGE} (Spearman)" for other in others]
     return Table(headings, rows, 4)
 
 
@@ -200,13 +213,11 @@ def _agreement_sentence(screen: Screen) -> Markup:
         ]
         known = [value for value in values if value is not None and np.isfinite(value)]
         if known:
-            found[other.replace("_", " ")] = (min(known), max(known))
+            found[METHOD_WORDS.get(other, other)] = (min(known), max(known))
     if not found:
         return sentence + "No two methods could be compared."
-    clauses = [
-        f"{name} {decimal(low, 2)}" + ("" if low == high else f" to {decimal(high, 2)}")
-        for name, (low, high) in found.items()
-    ]
+    ends = {name: [decimal(end, 2) for end in pair] for name, pair in found.items()}
+    clauses = [f"{name} {' to '.join(dict.fromkeys(pair))}" for name, pair in ends.items()]
     return sentence + Markup(
         "Agreement with mutagenesis (rank correlation over positions, median over the calls of a "
         "class): {}. Where methods disagree, trust mutagenesis first: it is the intervention."
