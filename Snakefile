@@ -29,8 +29,10 @@ include: "workflow/rules/rounds.smk"
 include: "workflow/rules/scan.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/attribute.smk"
+include: "workflow/rules/interventions.smk"
 include: "workflow/rules/stages.smk"
 include: "workflow/rules/explain.smk"
+include: "workflow/rules/design.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -55,3 +57,4 @@ rule all:
         stage_targets(PLAN),
         explanations(PLAN),
         variant_targets(PLAN),
+        design_targets(PLAN),

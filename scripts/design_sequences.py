@@ -45,7 +45,8 @@ from genomesieve.devices import choose_devices
 from genomesieve.errors import InputError
 from genomesieve.files import existing_file, whole_file, write_json, write_table
 from genomesieve.genome import EncodedGenome, check_intervals
-from genomesieve.laboratory_statistics import bundle_of_scan
+from genomesieve.laboratory_statistics import bundle_for_genome
+from genomesieve.layout import whole_layout
 from genomesieve.mutagenesis import MutantScorer, SiteWindows, cut_windows
 from genomesieve.sequence_design import (
     Designer,
@@ -80,7 +81,6 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--shuffle", action="store_true", help="start from shuffles of the places' sequence")
     add("--most", type=int, default=10, help="most places, the first ones")
     add("--seed", type=int, default=0, help="of the shuffles")
-    add("--scan", type=Path, help="folder of merge_scan; only a network with norm domain needs it")
     add("--laboratory", default="", help="where the genome's data comes from (batch), if known")
     add_device_arguments(parser)
     add("--output-dir", type=Path, required=True, help="folder to write to")
@@ -104,7 +104,8 @@ def run(arguments: argparse.Namespace) -> None:
         )
     target = make_target(arguments.target, bundle.classes)
     genome = EncodedGenome.open(arguments.genome_folder)
-    bundle = bundle_of_scan(bundle, genome, arguments.scan, arguments.laboratory)
+    layout = whole_layout(genome, bundle.architecture.resolution, bundle.architecture.context)
+    bundle, _ = bundle_for_genome(bundle, genome, layout, arguments.laboratory)
     sites = read_places(arguments.sites, bundle).head(arguments.most)
     check_intervals(genome.contigs, sites, genome.name, "place")
     windows = start_windows(sites, bundle, genome, arguments)

@@ -242,6 +242,16 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
     run("attribute_sites.py", "--model", "model", "--genome-folder", "toy", "--scan", "scan",
         "--most", "2", "--steps", "2", "--references", "1", "--device", "cpu",
         "--output-dir", "explain")  # fmt: skip
+    row = " ".join(["0.97", "0.01", "0.01", "0.01"])
+    head = "MEME version 4\n\nMOTIF a\nletter-probability matrix: alength= 4 w= 2\n"
+    (tmp_path / "a.meme").write_text(f"{head}{row}\n{row}\n")
+    run("intervene_motifs.py", "--model", "model", "--genome-folder", "toy", "--motifs", "a.meme",
+        "--sites", "explain/sites.tsv", "--flank", "2", "--background-count", "2",
+        "--device", "cpu", "--output-dir", "interventions")  # fmt: skip
+    (tmp_path / "places.bed").write_text("chr1\t500\t501\tp\t0\t+\n")
+    run("design_sequences.py", "--model", "model", "--genome-folder", "toy", "--sites",
+        "places.bed", "--target", '{"donor": "high"}', "--edits", "1", "--flank", "2",
+        "--device", "cpu", "--output-dir", "designs")  # fmt: skip
     run("estimate_transfer.py", "--model", "model", "--genome-folder", "toy", "--scan", "scan",
         "--train", "toy=toy", "--train-split", "toy=split.tsv", "--bootstrap", "20",
         "--output", "transfer.json")  # fmt: skip
