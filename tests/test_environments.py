@@ -31,6 +31,10 @@ from planted_genome import write_planted_genome
 
 PIP_NAMES = {"pytorch": "torch"}
 NOT_PYTHON = {"python", "bedtools"}
+ATTENDING = {
+    "preset": "transformer", "channels": 8, "window": 200, "reach": 5, "resolution": 1,
+    "stem_pools": [1], "pooling": "none",
+}  # fmt: skip
 
 
 def pinned(path: Path) -> dict[str, str]:
@@ -252,6 +256,17 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
     run("design_sequences.py", "--model", "model", "--genome-folder", "toy", "--sites",
         "places.bed", "--target", '{"donor": "high"}', "--edits", "1", "--flank", "2",
         "--device", "cpu", "--output-dir", "designs")  # fmt: skip
+    (tmp_path / "few.bed").write_text("chr1\t900\t901\tdonor\t0\t+\n")
+    run("train_model.py", *data, *labels, "--windows", "a.parquet", "--output-dir", "attends",
+        "--model", json.dumps(ATTENDING),
+        "--device", "cpu", "--training", '{"steps": 1, "batch": 4}')  # fmt: skip
+    run("calibrate_model.py", "--model", "attends", *data, *labels, "--device", "cpu",
+        "--settings", '{"bootstrap": 100}', "--output-dir", "attending")  # fmt: skip
+    run("attribute_sites.py", "--model", "attending", "--genome-folder", "toy", "--sites",
+        "few.bed", "--steps", "2", "--references", "1", "--device", "cpu",
+        "--output-dir", "attended")  # fmt: skip
+    run("measure_attention.py", "--model", "attending", "--genome-folder", "toy",
+        "--attributions", "attended", "--device", "cpu", "--output-dir", "attention")  # fmt: skip
     run("estimate_transfer.py", "--model", "model", "--genome-folder", "toy", "--scan", "scan",
         "--train", "toy=toy", "--train-split", "toy=split.tsv", "--bootstrap", "20",
         "--output", "transfer.json")  # fmt: skip
@@ -277,7 +292,8 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
     run("render_report.py", "--screen", "toy", "--settings", "{}", "--model", "model",
         "--genome-folder", "toy=toy", "--genome-summary", "toy=toy/summary.json",
         "--split", "toy=split.tsv", "--scan", "toy=scan", "--evaluation", "toy=evaluation",
-        "--transfer", "toy=transfer.json",
+        "--transfer", "toy=transfer.json", "--attributions", "toy=explain",
+        "--attention", "toy=attention",
         "--windows-summary", "w.json", "--output", "report.html", "--figures", "figures",
         )  # fmt: skip
     run("record_provenance.py", "--screen", "toy", "--settings", "{}", "--model", "model",

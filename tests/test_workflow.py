@@ -451,7 +451,7 @@ def test_commands_of_the_demo_are_understood(repository, tmp_path):
     assert assert_commands_are_understood(plan) == scripts - {
         *("summarise_run", "import_model", "combine_seeds", "harvest_negatives", "encode_signal"),
         *("fetch_file", "pretrain_model", "adapt_model", "estimate_fisher", "measure_forgetting"),
-        "attribute_sites",
+        *("attribute_sites", "measure_attention"),
         *("score_variants", "index_variants", "intervene_motifs", "design_sequences"),
     }
     jobs = planned_jobs(plan)

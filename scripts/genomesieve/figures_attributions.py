@@ -8,13 +8,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from genomesieve.attribution_files import JUDGE, AttributionResults
 from genomesieve.figures import LINES, YELLOW, Panel, Picture, put_legend_below
 from genomesieve.figures_evaluation import MOST_PANELS
 from genomesieve.figures_genome import letter_colors
 from genomesieve.report_attributions import (
-    JUDGE,
     METHOD_WORDS,
-    AttributionResults,
     attributed,
     attributed_classes,
     mean_letters,

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from genomesieve.attribution_files import read_attributions
 from genomesieve.errors import InputError
 from genomesieve.figures_attributions import (
     MOST_LETTERS,
@@ -21,7 +22,6 @@ from genomesieve.report_attributions import (
     attribution_items,
     calls_table,
     mean_letters,
-    read_attributions,
 )
 from genomesieve.report_page import make_pictures
 from render_report import main, parse_arguments, read_screen
