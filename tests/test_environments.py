@@ -246,6 +246,8 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
     run("attribute_sites.py", "--model", "model", "--genome-folder", "toy", "--scan", "scan",
         "--most", "2", "--steps", "2", "--references", "1", "--device", "cpu",
         "--output-dir", "explain")  # fmt: skip
+    run("track_contributions.py", "--genome-folder", "toy", "--attributions", "explain",
+        "--output-dir", "contributions")  # fmt: skip
     row = " ".join(["0.97", "0.01", "0.01", "0.01"])
     head = "MEME version 4\n\nMOTIF a\nletter-probability matrix: alength= 4 w= 2\n"
     (tmp_path / "a.meme").write_text(f"{head}{row}\n{row}\n")
