@@ -30,8 +30,10 @@ include: "workflow/rules/scan.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/attribute.smk"
 include: "workflow/rules/motifs.smk"
+include: "workflow/rules/interventions.smk"
 include: "workflow/rules/stages.smk"
 include: "workflow/rules/explain.smk"
+include: "workflow/rules/design.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -56,3 +58,4 @@ rule all:
         stage_targets(PLAN),
         explanations(PLAN),
         variant_targets(PLAN),
+        design_targets(PLAN),

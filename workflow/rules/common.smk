@@ -1183,7 +1183,9 @@ def user_files(wildcards):
     known = [item.get("motifs") for item in screen.settings["baselines"].values()]
     variants = [item["file"] for item in screen.settings["variants"].values()]
     own = own if screen.imported else []
-    files = [*signals, *own, motifs, *known, *variants]
+    designs = [item["sites"] for item in screen.settings["designs"].values()]
+    implanted = intervention_settings(screen).get("file")
+    files = [*signals, *own, motifs, *known, *variants, *designs, implanted]
     return list(dict.fromkeys(filter(None, files)))
 
 
@@ -1221,7 +1223,7 @@ def time_logs(wildcards):
 # --- explanations --------------------------------------------------------------------------------
 
 
-EXPLANATION_PARTS = ("motifs", "attention")
+EXPLANATION_PARTS = ("motifs", "interventions", "attention")
 """Parts of an explanation that have a rule; each writes explain/{genome}/{part}/summary.json."""
 
 
@@ -1230,6 +1232,8 @@ def explained_genomes(screen, part=""):
     if screen.settings["explain"] is False:
         return []
     if part and part not in wanted_parts(screen.settings):
+        return []
+    if part == "interventions" and not has_motifs(screen):
         return []
     if part == "attention" and not screen.attends:
         return []
@@ -1343,6 +1347,109 @@ def motif_options(wildcards):
             *options,
             option("--seed", [seed]),
             *([] if settings["filters"] else ["--no-filters"]),
+        ]
+    )
+
+
+def intervention_settings(screen):
+    """Return how motifs are put in, taken out and moved; nothing where they are not."""
+    explain = screen.settings["explain"]
+    return (explain["interventions"] or {}) if explain is not False else {}
+
+
+def has_motifs(screen):
+    """Tell whether there are motifs to intervene with: found ones, or a file."""
+    found = "motifs" in EXPLANATION_PARTS and "motifs" in wanted_parts(screen.settings)
+    return found or bool(intervention_settings(screen).get("file"))
+
+
+def implanted_motifs(wildcards):
+    """Return the file of motifs: the user's own, or what was found in the attributions."""
+    own = intervention_settings(screen_of(wildcards)).get("file")
+    return own or "results/{screen}/explain/{genome}/motifs/motifs.meme"
+
+
+def motif_hits(wildcards):
+    """Return the hits of found motifs; a user's own are matched by the script."""
+    own = intervention_settings(screen_of(wildcards)).get("file")
+    return [] if own else "results/{screen}/explain/{genome}/motifs/hits.tsv"
+
+
+def intervention_options(wildcards, input):
+    """Write the settings of a screen's interventions as options."""
+    screen = screen_of(wildcards)
+    settings = intervention_settings(screen)
+    batch = screen.batches.get(wildcards.genome)
+    shifts = ",".join(map(str, settings["shifts"]))
+    names = (
+        "information",
+        "backgrounds",
+        "background_count",
+        "flank",
+        "step",
+        "copies",
+        "spacing",
+        "most_pairs",
+        "controls",
+        "most_sites",
+        "draws",
+        "hit_share",
+        "seed",
+    )
+    return " ".join(
+        [
+            *(
+                option(f"--{name.replace('_', '-')}", [settings[name]])
+                for name in names
+            ),
+            shlex.quote(f"--shifts={shifts}"),
+            option(
+                "--names", [",".join(settings["names"])] if settings["names"] else []
+            ),
+            option("--hits", [input.hits] if input.hits else []),
+            option("--laboratory", [batch] if batch else []),
+        ]
+    )
+
+
+# --- designs -------------------------------------------------------------------------------------
+
+
+def design_targets(plan):
+    """Return the designed sequences of all screens."""
+    return [
+        f"results/{screen.name}/designs/{name}/designs.fa"
+        for screen in plan.screens.values()
+        for name in screen.settings["designs"]
+    ]
+
+
+def design_of(wildcards):
+    """Return the settings of a design."""
+    return screen_of(wildcards).settings["designs"][wildcards.design]
+
+
+def design_genome(file):
+    """Return an input function: a file of the genome that a design starts from."""
+
+    def path(wildcards):
+        return f"results/genomes/{design_of(wildcards)['genome']}/{file}"
+
+    return path
+
+
+def design_options(wildcards):
+    """Write what is wanted of a design, and where the data of its genome comes from."""
+    chosen = design_of(wildcards)
+    batch = PLAN.genomes[chosen["genome"]].batch
+    names = ("edits", "beam", "flank", "most", "seed")
+    return " ".join(
+        [
+            option("--target", [json.dumps(chosen["target"])]),
+            *(option(f"--{name}", [chosen[name]]) for name in names),
+            shlex.quote(f"--protect={','.join(chosen['protect'])}"),
+            "--shuffle" if chosen["shuffle"] else "",
+            option("--laboratory", [batch] if batch else []),
         ]
     )
 
