@@ -53,5 +53,5 @@ rule all:
         expand("results/pretraining/{name}/perplexity.tsv", name=PLAN.pretraining),
         scans(PLAN),
         stage_targets(PLAN),
-        attributions(PLAN),
+        explanations(PLAN),
         variant_targets(PLAN),

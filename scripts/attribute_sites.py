@@ -5,7 +5,7 @@ those of a BED file (--sites; its name column is the class). Out, in --output-di
 
   attributions.npz  arrays, one row a site, read in the direction of the site's strand:
     positions       (positions,) bp from the first base of the bin, negative before it
-    letters, methods, site_class: names along the axes
+    letters, methods, spreading, site_class: names along the axes
     sequence        (sites, positions) codes, A 0, C 1, G 2, T 3, unknown 4
     scores          (sites,) log-odds of the sequence as it is
     substitutions   (sites, positions, letters) change of the log-odds with that letter there
@@ -14,11 +14,13 @@ those of a BED file (--sites; its name column is the class). Out, in --output-di
     gradient        (sites, positions, letters) of the log-odds by the one-hot sequence
     contributions   (sites, methods, positions) of the base that is there: mutagenesis (mean loss
                     when it is substituted), gradient_x_input, corrected_gradient (less the mean
-                    over letters), integrated_gradients (against shuffles that keep dinucleotides)
-    expected, missing  (sites,) what integrated gradients should add up to, and what they lack of it
+                    over letters), integrated_gradients and deep_lift_shap (both against shuffles
+                    that keep dinucleotides)
+    expected        (sites,) what the last two should add up to: the site less its shuffles
+    missing         (sites, spreading) what each lacks of it
   sites.tsv         contig, position (of offset 0, 0-based), strand, class, score, and Spearman's
                     correlation of every two methods, over the positions that any of them reaches
-  summary.json      medians of these and how well integrated gradients add up
+  summary.json      medians of these and how well the last two methods add up
 
 An unknown base has no effect to speak of: NaN. A base that the bin does not see has effect 0.
 Mutants are computed by what a change reaches in the network, and give the numbers of whole windows.
@@ -41,6 +43,7 @@ import torch
 
 from genomesieve.attribution import (
     METHODS,
+    SPREADING,
     Attributions,
     AttributionSettings,
     attribute,
@@ -266,15 +269,22 @@ def write(
 
 def summarize(mine: np.ndarray, agreement: dict, found: Attributions) -> dict:
     """Return the figures of one class."""
-    missing = np.abs(found.missing[mine])
     return {
         "sites": int(mine.sum()),
         "median_spearman": {name: median(values[mine]) for name, values in agreement.items()},
-        "integrated_gradients": {
-            "median_expected": median(found.expected[mine]),
-            "median_missing": median(missing),
-            "largest_missing": float(missing.max()) if len(missing) else None,
+        **{
+            method: summarize_sums(found.expected[mine], np.abs(found.missing[mine, column]))
+            for column, method in enumerate(SPREADING)
         },
+    }
+
+
+def summarize_sums(expected: np.ndarray, missing: np.ndarray) -> dict:
+    """Return how well the contributions of a method add up."""
+    return {
+        "median_expected": median(expected),
+        "median_missing": median(missing),
+        "largest_missing": float(missing.max()) if len(missing) else None,
     }
 
 

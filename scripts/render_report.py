@@ -3,7 +3,8 @@
 Reads the evaluations, the merged scans, the bundles and the summaries of one screen, and writes
 report.html (no outside resources) and, for each subject, one SVG with a panel for every genome and
 class: precision_recall, roc, promises, prevalence, reliability, scores, genome_map, logos, training
-and split, and where genomes were learned in order stage_matrix, stage_curves and stage_trade_off.
+and split, where genomes were learned in order stage_matrix, stage_curves and stage_trade_off, and
+those of each part that explains calls.
 Genomes without --evaluation have calls only. A file is written only after everything
 could be drawn.
 """
@@ -32,6 +33,7 @@ from genomesieve.figures import draw_panels, join_panels
 from genomesieve.files import existing_file, read_json, read_table, whole_file
 from genomesieve.genome import EncodedGenome, contig_rows
 from genomesieve.report_data import Evaluation, GenomeResults, ModelFacts, Screen, Trust
+from genomesieve.report_explanations import READERS
 from genomesieve.report_page import make_page, make_pictures
 
 logger = logging.getLogger(__name__)
@@ -158,7 +160,7 @@ def read_genome(name: str, arguments: dict[str, dict[str, Path]]) -> GenomeResul
     name : str
     arguments : dict of str to dict
         Paths by genome, by what they are: genome_folder, split, and where given scan, evaluation,
-        transfer and summaries.
+        transfer, summaries and parts of explanations.
     """
     if name not in arguments["genome_folder"]:
         raise InputError(f"genome {name} has --split but no --genome-folder; expected both")
@@ -178,6 +180,11 @@ def read_genome(name: str, arguments: dict[str, dict[str, Path]]) -> GenomeResul
         evaluation=read_evaluation(evaluation, name) if evaluation else None,
         summaries=summaries,
         transfer=read_transfer(arguments["transfer"].get(name), name),
+        explanations={
+            part: read(arguments[part][name], name)
+            for part, read in READERS.items()
+            if name in arguments[part]
+        },
     )
     contigs = pd.concat([results.split["contig"], results.calls["contig"]]).unique()
     contig_rows(results.genome.contigs, contigs, name)
@@ -186,7 +193,7 @@ def read_genome(name: str, arguments: dict[str, dict[str, Path]]) -> GenomeResul
 
 def read_screen(arguments: argparse.Namespace) -> Screen:
     """Read all results of a screen."""
-    keys = ["scan", "genome_folder", "split", "evaluation", "transfer"]
+    keys = ["scan", "genome_folder", "split", "evaluation", "transfer", *READERS]
     keys += [f"{title}_summary" for title in SUMMARIES]
     paths = {key: getattr(arguments, key) for key in keys}
     for key, named in paths.items():
@@ -274,6 +281,10 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--transfer", **named, default={}, help="JSON of estimate_transfer (repeat)"
     )
+    for part in READERS:
+        parser.add_argument(
+            f"--{part}", **named, default={}, help="folder that explains a genome's calls (repeat)"
+        )
     for title in SUMMARIES:
         parser.add_argument(
             f"--{title}-summary", **named, default={}, help=f"JSON of the {title} step (repeat)"

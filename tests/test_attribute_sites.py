@@ -88,13 +88,15 @@ def test_arrays_have_the_axes_that_the_help_names(explained):
     sites, positions = len(table), 25
     shapes = {name: value.shape for name, value in arrays.items()}
     assert shapes == {
-        **dict.fromkeys(("scores", "missing", "expected", "site_class"), (sites,)),
+        **dict.fromkeys(("scores", "expected", "site_class"), (sites,)),
         **dict.fromkeys(("sequence", "deletions"), (sites, positions)),
         **dict.fromkeys(("substitutions", "insertions", "gradient"), (sites, positions, 4)),
         "contributions": (sites, len(METHODS), positions),
         "positions": (positions,),
         "letters": (4,),
         "methods": (len(METHODS),),
+        "spreading": (2,),
+        "missing": (sites, 2),
     }
     assert arrays["positions"].tolist() == list(range(-12, 13))
     own = np.take_along_axis(arrays["substitutions"], arrays["sequence"][..., None].astype(int), 2)
@@ -104,13 +106,15 @@ def test_arrays_have_the_axes_that_the_help_names(explained):
     for name in ("donor", "acceptor"):
         parts = summary["classes"][name]["integrated_gradients"]
         assert parts["median_missing"] < 0.05 * abs(parts["median_expected"])
+        parts = summary["classes"][name]["deep_lift_shap"]
+        assert parts["largest_missing"] < 1e-3 * abs(parts["median_expected"])
 
 
 def test_agreement_is_that_of_scipy(explained):
     stats = pytest.importorskip("scipy.stats")
     arrays, table, _ = read(explained)
     columns = [column for column in table if "~" in column]
-    assert len(columns) == 6
+    assert len(columns) == 10
     for column in columns:
         one, other = (METHODS.index(name) for name in column.split("~"))
         for row in (0, len(table) - 1):

@@ -6,7 +6,7 @@ speaks for the site. All of it is about the model; only an experiment speaks of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -15,11 +15,14 @@ import pandas as pd
 import torch
 
 from genomesieve.bundle import Bundle
+from genomesieve.deep_lift import lift_differences
 from genomesieve.genome import EncodedGenome, contig_rows, gather_windows
 from genomesieve.gradients import Gradients, gradient_maps, integrate_gradients
 from genomesieve.mutagenesis import MutantScorer, SiteWindows, cut_windows, measure_effects
 
-METHODS = ("mutagenesis", "gradient_x_input", "corrected_gradient", "integrated_gradients")
+SPREADING = ("integrated_gradients", "deep_lift_shap")
+"""Methods that spread the difference between a site and shuffled sequence over its bases."""
+METHODS = ("mutagenesis", "gradient_x_input", "corrected_gradient", *SPREADING)
 """Mutagenesis: the mean loss when the base is substituted. Corrected: the gradient by the base less
 the mean over letters (Majdandzic et al. 2023)."""
 
@@ -35,7 +38,8 @@ class AttributionSettings:
     indels : bool
         Whether single bases are deleted and inserted too.
     references, steps, seed : int
-        Of integrated gradients.
+        Shuffles a site that integrated gradients and DeepLIFT/SHAP start from, points from each to
+        the site (of the former alone), and the seed of the shuffles.
     """
 
     flank: int = 100
@@ -68,14 +72,14 @@ class Attributions:
         self.contributions = np.full((sites, len(METHODS), len(offsets)), empty)
         self.deletions = np.full(shape, empty) if indels else None
         self.insertions = np.full((*shape, letters), empty) if indels else None
-        self.missing = np.full(sites, empty)
+        self.missing = np.full((sites, len(SPREADING)), empty)
         self.expected = np.full(sites, empty)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return everything by name, without what was not measured."""
         named = {name: value for name, value in vars(self).items() if name != "offsets"}
         named["positions"] = np.arange(self.offsets.start, self.offsets.stop)
-        named["methods"] = np.array(METHODS)
+        named["methods"], named["spreading"] = np.array(METHODS), np.array(SPREADING)
         return {name: value for name, value in named.items() if value is not None}
 
 
@@ -140,12 +144,14 @@ def _attribute_class(
     integrated = integrate_gradients(
         engine, windows, settings.references, settings.steps, settings.seed
     )
-    result.missing[rows], result.expected[rows] = integrated.missing, integrated.expected
+    lifted = lift_differences(engine, windows, settings.references, settings.seed)
+    result.expected[rows] = integrated.expected
+    result.missing[rows] = np.stack([integrated.missing, lifted.missing], axis=1)
     result.gradient[rows] = _around(gradient, windows, result.offsets)
     result.contributions[rows] = _contributions(
         effects.substitutions,
         result.gradient[rows],
-        _around(integrated.contributions, windows, result.offsets),
+        [_around(one.contributions, windows, result.offsets) for one in (integrated, lifted)],
         np.where(known, sequence, 0),
         known,
     )
@@ -185,7 +191,7 @@ def _where_known(values: np.ndarray, known: np.ndarray) -> np.ndarray:
 def _contributions(
     substitutions: np.ndarray,
     gradient: np.ndarray,
-    integrated: np.ndarray,
+    spread: Sequence[np.ndarray],
     codes: np.ndarray,
     known: np.ndarray,
 ) -> np.ndarray:
@@ -196,7 +202,7 @@ def _contributions(
         -substitutions.sum(2) / (substitutions.shape[2] - 1),
         slope,
         slope - gradient.mean(2),
-        integrated,
+        *spread,
     ]
     return np.where(known[:, None], np.stack(maps, axis=1), np.float32(np.nan))
 

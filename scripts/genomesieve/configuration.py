@@ -21,6 +21,7 @@ from genomesieve.architecture import Architecture, resolve_network
 from genomesieve.auxiliary_settings import resolve_auxiliary
 from genomesieve.custom_settings import CustomSettings, check_sources, output_order
 from genomesieve.errors import InputError
+from genomesieve.explanation_settings import expand_explanations
 from genomesieve.files import existing_file
 from genomesieve.pretraining_plan import (
     ROOT,
@@ -320,7 +321,7 @@ def resolve_plan(
     InputError
         If a key, a value, a row or a reference between them is wrong; one line names it.
     """
-    settings = complete(config, config_schema, "config")
+    settings = complete(expand_explanations(config), config_schema, "config")
     if RESERVED_SCREEN in settings["screens"]:
         raise InputError(
             f"config: screens.{RESERVED_SCREEN}: results/{RESERVED_SCREEN} holds the encoded "
@@ -657,10 +658,10 @@ def _screen(name: str, settings: dict, genomes: Mapping[str, Genome], tracks: li
 
 def _check_explanation(screen: Screen, where: str) -> None:
     """Raise InputError where calls cannot be explained by their bases alone."""
-    if screen.settings["explain"]["sites"] and screen.signals:
+    if screen.settings["explain"] is not False and screen.signals:
         raise InputError(
             f"{where}.explain: the network sees {', '.join(screen.signals)} beside the sequence; "
-            "expected no signals, or explain.sites: 0"
+            "expected no signals, or explain: false"
         )
 
 

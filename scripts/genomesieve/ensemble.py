@@ -36,7 +36,10 @@ class Ensemble(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map one-hot (N, letters, L) to logits (N, outputs, bins), float32."""
-        logits = [member(x).float() for member in self.members]
+        return self.combine([member(x).float() for member in self.members])
+
+    def combine(self, logits: Sequence[Tensor]) -> Tensor:
+        """Return the mean of what the members predict, float32 logits (N, outputs, bins) each."""
         if self.exclusive:
             return _log_mean([functional.log_softmax(one, dim=1) for one in logits])
         site = _log_mean([functional.logsigmoid(one) for one in logits])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import logomaker
 import numpy as np
 import pandas as pd
@@ -181,6 +183,11 @@ def logo_picture(screen: Screen) -> Picture:
     return Picture("logos", panels, "logo", 3, "Nothing was called.")
 
 
+def letter_colors(letters: Iterable[str]) -> dict[str, str]:
+    """Return the colour of each letter in a logo."""
+    return {letter: _LETTERS.get(letter, GREY) for letter in letters}
+
+
 def draw_logo(axes: Axes, windows: np.ndarray, genome: GenomeResults) -> None:
     """Draw a sequence logo in bits around the site's base, which is position 0."""
     alphabet = genome.genome.alphabet
@@ -189,7 +196,7 @@ def draw_logo(axes: Axes, windows: np.ndarray, genome: GenomeResults) -> None:
     # Letters too small to be seen only make the file larger.
     table = pd.DataFrame(np.where(bits < 0.004, 0, bits), offsets, list(alphabet.letters))
     if table.to_numpy().any():
-        colors = {letter: _LETTERS.get(letter, GREY) for letter in alphabet.letters}
+        colors = letter_colors(alphabet.letters)
         logomaker.Logo(table, ax=axes, color_scheme=colors, show_spines=False)
         axes.spines[["left", "bottom"]].set_visible(True)
     else:

@@ -93,8 +93,8 @@ def gradient_maps(engine: Gradients, windows: SiteWindows) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Integrated:
-    """Integrated gradients of sites.
+class Spread:
+    """The difference between sites and their references in log-odds, spread over the bases.
 
     Parameters
     ----------
@@ -109,13 +109,19 @@ class Integrated:
 
     @property
     def missing(self) -> np.ndarray:
-        """What they do not add up to, shape=(sites,); it shrinks with the number of steps."""
+        """What they do not add up to, shape=(sites,); that of integrals shrinks with more steps."""
         return self.expected - self.contributions.sum(1)
+
+
+def shuffled_references(codes: np.ndarray, count: int, seed: tuple[int, int]) -> np.ndarray:
+    """Return shuffles of a sequence (length,) that keep every dinucleotide, (count, length)."""
+    generator = np.random.default_rng(seed)
+    return np.stack([shuffle_dinucleotides(codes, generator) for _ in range(count)])
 
 
 def integrate_gradients(
     engine: Gradients, windows: SiteWindows, references: int = 10, steps: int = 32, seed: int = 0
-) -> Integrated:
+) -> Spread:
     """Integrate gradients from shuffled sequence to each site (Sundararajan et al. 2017).
 
     References are shuffles of the site's own window that keep every dinucleotide, so that what is
@@ -133,16 +139,15 @@ def integrate_gradients(
 
     Returns
     -------
-    Integrated
+    Spread
     """
     contributions, expected = [], []
     for number, codes in enumerate(windows.seen):
-        generator = np.random.default_rng((seed, number))
-        shuffled = np.stack([shuffle_dinucleotides(codes, generator) for _ in range(references)])
+        shuffled = shuffled_references(codes, references, (seed, number))
         total, rise = _integrate(engine, codes, shuffled, int(windows.bins[number]), steps)
         contributions.append(total)
         expected.append(rise)
-    return Integrated(np.stack(contributions), np.array(expected, dtype=np.float32))
+    return Spread(np.stack(contributions), np.array(expected, dtype=np.float32))
 
 
 def _integrate(

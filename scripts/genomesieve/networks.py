@@ -65,6 +65,24 @@ def build_stem(
     return nn.Sequential(*layers)
 
 
+class BetterStrand(nn.Module):
+    """The larger of each feature and its mirror image.
+
+    Parameters
+    ----------
+    channels : int
+        Features that come out: half of those that go in.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, 2 * channels, 1, bins) to (N, channels, 1, bins)."""
+        return torch.maximum(x, x.flip(1))[:, : self.channels]
+
+
 class Shortcut(nn.Module):
     """A linear layer from the stem's features to the outputs, around the trunk.
 
@@ -84,6 +102,7 @@ class Shortcut(nn.Module):
         self.pool = build_pooling(
             settings.pooling, settings.channels, settings.span, settings.margin, tied
         )
+        self.better = BetterStrand(self.channels) if tied else nn.Identity()
         self.head = HeadConvolution(self.channels, outputs)
         self.head.register_parameter("bias", None)
         nn.init.zeros_(self.head.weight)
@@ -92,9 +111,7 @@ class Shortcut(nn.Module):
         """Map (N, channels, 1, positions) to what the head sees, (N, channels, 1, bins)."""
         crop = (features.shape[-1] - length) // 2
         pooled = self.pool(self.norm(features[..., crop : crop + length]))
-        if self.channels < pooled.shape[1]:
-            pooled = torch.maximum(pooled, pooled.flip(1))[:, : self.channels]
-        return pooled
+        return self.better(pooled)
 
     def forward(self, features: Tensor, length: int) -> Tensor:
         """Map (N, channels, 1, positions) to (N, outputs, 1, bins), from the middle `length`."""

@@ -98,6 +98,9 @@ class GenomeResults:
         Summaries by subject, for the account of what was dropped.
     transfer : Trust or None
         None where nothing was estimated.
+    explanations : dict of str to object
+        What explains its calls, by part (`attributions` and others), as the reader of each part
+        returns it; see `report_explanations`.
     """
 
     name: str
@@ -108,6 +111,7 @@ class GenomeResults:
     evaluation: Evaluation | None = None
     summaries: dict = field(default_factory=dict)
     transfer: Trust | None = None
+    explanations: dict[str, object] = field(default_factory=dict)
 
     @property
     def scanned(self) -> bool:

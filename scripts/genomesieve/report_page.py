@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 import jinja2
 from markupsafe import Markup
@@ -23,7 +22,16 @@ from genomesieve.figures_genome import (
 )
 from genomesieve.figures_stages import stage_pictures
 from genomesieve.report_data import Screen
+from genomesieve.report_explanations import explanation_pictures, explanation_sections
 from genomesieve.report_glossary import GLOSSARY
+from genomesieve.report_items import (
+    DrawnPicture,
+    Item,
+    Section,
+    side_by_side,
+    table_item,
+    text_item,
+)
 from genomesieve.report_template import STYLE, TEMPLATE
 from genomesieve.report_words import answer
 
@@ -42,34 +50,6 @@ PICTURES = (
 """Names of all pictures that a report has, whatever the screen."""
 
 
-@dataclass(frozen=True)
-class DrawnPicture:
-    """A picture whose panels are SVG already."""
-
-    name: str
-    shape: str
-    drawings: list[Markup]
-    empty: str
-
-
-@dataclass(frozen=True)
-class Item:
-    """One thing in a section: text, list, heading, picture, table, fold, code or terms."""
-
-    kind: str
-    content: object
-    title: str = ""
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page with its anchor."""
-
-    key: str
-    title: str
-    items: list[Item]
-
-
 def make_pictures(screen: Screen) -> dict[str, Picture]:
     """Return all pictures of a report by name."""
     pictures = [
@@ -79,6 +59,7 @@ def make_pictures(screen: Screen) -> dict[str, Picture]:
         training_picture(screen),
         split_picture(screen),
         *stage_pictures(screen),
+        *explanation_pictures(screen),
     ]
     return {picture.name: picture for picture in pictures}
 
@@ -116,7 +97,7 @@ def make_page(screen: Screen, pictures: dict[str, Picture], drawings: dict[str, 
 def make_sections(screen: Screen, drawn: dict[str, DrawnPicture]) -> list[Section]:
     """Return the sections of the page in reading order."""
     return [
-        Section("answer", "The answer", [_table(tables.contrast_table(screen))]),
+        Section("answer", "The answer", [table_item(tables.contrast_table(screen))]),
         _curves(screen, drawn),
         _promises(screen, drawn),
         _expected(screen, drawn),
@@ -125,6 +106,7 @@ def make_sections(screen: Screen, drawn: dict[str, DrawnPicture]) -> list[Sectio
         *_stages(screen, drawn),
         _along(screen, drawn),
         _logos(screen, drawn),
+        *explanation_sections(screen, drawn),
         _training(screen, drawn),
         _split(screen, drawn),
         _dropped(screen),
@@ -133,49 +115,33 @@ def make_sections(screen: Screen, drawn: dict[str, DrawnPicture]) -> list[Sectio
     ]
 
 
-def _text(text: str, *values: object) -> Item:
-    """Return a paragraph; values are escaped into it."""
-    return Item("text", Markup(text).format(*values))
-
-
-def _table(table: tables.Table) -> Item:
-    """Return a table that stands open."""
-    return Item("table", table)
-
-
-def _side_by_side(left: DrawnPicture, right: DrawnPicture) -> DrawnPicture:
-    """Return the panels of two pictures in turns."""
-    drawings = [svg for pair in zip(left.drawings, right.drawings) for svg in pair]
-    return DrawnPicture(f"{left.name}-{right.name}", left.shape, drawings, left.empty)
-
-
 def _curves(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
     """Return the section on curves and baselines."""
     items = [
-        _text(
+        text_item(
             "<b>First of each pair: precision and recall at natural prevalence.</b> Every "
             "prediction counts, at the rate at which sites really occur; nothing was balanced. The "
             "band is the 95 % interval from resampled blocks."
         ),
-        _text(
+        text_item(
             "<b>Second: the ROC curve of the same scores, and what it hides.</b> Its lower axis "
             "counts false positives against the enormous number of places that are no sites, so "
             "that good and bad models look alike. The upper axis says what the same distance means "
             "in false positives per Mb: only models within a hair's breadth of the left edge are "
             "of use."
         ),
-        Item("picture", _side_by_side(drawn["precision_recall"], drawn["roc"])),
+        Item("picture", side_by_side(drawn["precision_recall"], drawn["roc"])),
         Item("heading", "Does the network beat the baselines?"),
-        _text(
+        text_item(
             "Differences on the same resampled blocks. A model beats another if the interval does "
             "not hold 0."
         ),
-        _table(tables.differences_table(screen)),
+        table_item(tables.differences_table(screen)),
         Item("fold", tables.metrics_table(screen), "More metrics of every model"),
     ]
     if len(screen.pairs()) > MOST_PANELS:
         items.append(
-            _text("Pictures show the first {} of {} pairs of genome and class; the tables show "
+            text_item("Pictures show the first {} of {} pairs of genome and class; the tables show "
                   "all.", MOST_PANELS, len(screen.pairs()))
         )  # fmt: skip
     return Section("curves", "Finding sites: precision and recall", items)
@@ -187,13 +153,13 @@ def _promises(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
     for genome in screen.evaluated:
         remarks = genome.evaluation.details.get("notes", [])
         if remarks:
-            notes.append(_text("What to know of <b>{}</b>:", genome.name))
+            notes.append(text_item("What to know of <b>{}</b>:", genome.name))
             notes.append(Item("list", remarks))
     return Section(
         "promises",
         "Promised against found precision",
         [
-            _text(
+            text_item(
                 "The thresholds were set on the calibration part of {} alone. For each precision "
                 "asked for, the bar is what was promised for new calls and the dot what the "
                 "annotation confirms. On another genome the promise holds only if prevalence and "
@@ -202,8 +168,8 @@ def _promises(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
                 screen.calibration_genome,
             ),
             Item("picture", drawn["promises"]),
-            _text("● marks the operating point, the one that calls.bed.gz uses."),
-            _table(tables.promises_table(screen, [screen.network])),
+            text_item("● marks the operating point, the one that calls.bed.gz uses."),
+            table_item(tables.promises_table(screen, [screen.network])),
             Item("fold", tables.promises_table(screen, screen.baselines), "Promises of baselines"),
             *notes,
         ],
@@ -216,15 +182,15 @@ def _expected(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
         "expected",
         "Expected right and wrong calls",
         [
-            _text(
+            text_item(
                 "At the operating point, in everything that was scanned: what the promise lets "
                 "expect of the calls, and what the annotation confirms."
             ),
-            _table(tables.expected_table(screen)),
-            _text("In all contigs of each genome, if they are like what was scanned:"),
-            _table(tables.whole_genome_table(screen)),
+            table_item(tables.expected_table(screen)),
+            text_item("In all contigs of each genome, if they are like what was scanned:"),
+            table_item(tables.whole_genome_table(screen)),
             Item("heading", "Precision against prevalence"),
-            _text(
+            text_item(
                 "The same share of sites found and the same false positive rate give another "
                 "precision where sites are rarer or more common. Probabilities in the calls are "
                 "stated at the prevalence of {}; the marks show this genome's, a third and three "
@@ -232,7 +198,7 @@ def _expected(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
                 screen.calibration_genome,
             ),
             Item("picture", drawn["prevalence"]),
-            _table(tables.prevalence_table(screen)),
+            table_item(tables.prevalence_table(screen)),
         ],
     )
 
@@ -242,21 +208,21 @@ def _trust(screen: Screen) -> list[Section]:
     if not transfer.trusted(screen):
         return []
     items = [
-        _text(
+        text_item(
             "Nothing in this section looks at an annotation of the scanned genome, so it can be "
             "had for a genome that has none; where there is one, it stands beside the estimates, "
             "which shows how good they are."
         ),
         Item("list", transfer.warning_points(screen)),
         Item("heading", "Is the sequence like that of training?"),
-        _text(
+        text_item(
             "Divergence is 0 for sequences of the same composition and 1 for those that share no "
             "word; beside it stands the largest between a piece of the training sequence, as long "
             "as what was scanned, and the rest of it. Long words that are shared tell of relatives."
         ),
-        _table(transfer.sequence_table(screen)),
+        table_item(transfer.sequence_table(screen)),
         Item("heading", "How many sites, and how many right calls?"),
-        _text(
+        text_item(
             "If sites score here as those of {} do, and other places too, then only how common "
             "sites are can differ, and that follows from the scores: from all of them (expectation "
             "maximisation) and from the number of called positions alone (black-box shift "
@@ -265,8 +231,8 @@ def _trust(screen: Screen) -> list[Section]:
             "above.",
             screen.calibration_genome,
         ),
-        _table(transfer.prevalence_table(screen)),
-        _table(transfer.precision_table(screen)),
+        table_item(transfer.prevalence_table(screen)),
+        table_item(transfer.precision_table(screen)),
         Item("fold", transfer.checks_table(screen), "What the warnings rest on"),
     ]
     return [Section("trust", "How far can this be trusted?", items)]
@@ -278,13 +244,13 @@ def _probabilities(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
         "probabilities",
         "Are the probabilities right?",
         [
-            _text(
+            text_item(
                 "<b>Reliability.</b> Predictions in bins of log-odds: how many were expected to be "
                 "sites and how many are. On the diagonal, a stated 30 % means 30 %. Both axes are "
                 "logarithmic, since almost all predictions are far below 1 %."
             ),
             Item("picture", drawn["reliability"]),
-            _text(
+            text_item(
                 "<b>Scores.</b> How many sites and how many other places have each score; counts "
                 "are logarithmic. Right of the dotted line, predictions become calls."
             ),
@@ -303,28 +269,30 @@ def _stages(screen: Screen, drawn: dict[str, DrawnPicture]) -> list[Section]:
             "One genome after the other: what was kept and lost",
             [
                 Item("text", stages.forgetting_sentence(screen)),
-                _text(
+                text_item(
                     "After every stage, everything that any stage taught is measured again, at "
                     "each genome's own rate of sites. <b>Forgetting</b> is how far the average "
                     "precision fell from its best; <b>backward transfer</b> is what later stages "
                     "changed in earlier ones (negative: lost); <b>forward transfer</b> is what was "
                     "known before a stage, above chance."
                 ),
-                _table(stages.summary_table(screen)),
+                table_item(stages.summary_table(screen)),
                 *_stage_differences(screen),
                 Item("heading", "After each stage (rows), on what each stage taught (columns)"),
                 Item("picture", drawn["stage_matrix"]),
                 Item("heading", "What became of it"),
                 Item("picture", drawn["stage_curves"]),
                 Item("heading", "Old against new"),
-                _text(
+                text_item(
                     "Right is better on the new stage, up is better on the older ones. The line "
                     "joins consolidation at rising lambda. Bars are 95 % intervals over blocks."
                 ),
                 Item("picture", drawn["stage_trade_off"]),
                 Item("heading", "Stages of this model"),
-                _text("Every choice was made on the validation part of the stage's own genomes."),
-                _table(stages.lineage_table(screen)),
+                text_item(
+                    "Every choice was made on the validation part of the stage's own genomes."
+                ),
+                table_item(stages.lineage_table(screen)),
                 Item("fold", stages.matrix_table(screen), "Every class after every stage"),
             ],
         )
@@ -336,7 +304,7 @@ def _stage_differences(screen: Screen) -> list[Item]:
     table = stages.differences_table(screen)
     if not table.rows:
         return []
-    return [_text("Differences on the same resampled blocks:"), _table(table)]
+    return [text_item("Differences on the same resampled blocks:"), table_item(table)]
 
 
 def _along(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
@@ -345,7 +313,7 @@ def _along(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
         "along",
         "Calls along the genome",
         [
-            _text(
+            text_item(
                 "Calls of all classes per Mb, in a hundred windows a stretch; the longest "
                 "stretches of each genome. Right calls point up, wrong ones down."
             ),
@@ -367,9 +335,9 @@ def _logos(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
         "logos",
         "What was called, as sequence",
         [
-            _text(text, MOST_FALSE),
+            text_item(text, MOST_FALSE),
             Item("picture", drawn["logos"]),
-            _table(tables.consensus_table(screen)),
+            table_item(tables.consensus_table(screen)),
         ],
     )
 
@@ -389,7 +357,7 @@ def _training(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
             "split, which this network need not have seen."
         )
     items = [
-        _text(text),
+        text_item(text),
         Item("picture", drawn["training"]),
         *seed_items(screen),
         *round_items(screen),
@@ -403,7 +371,7 @@ def seed_items(screen: Screen) -> list[Item]:
         return []
     return [
         Item("heading", "Seeds"),
-        _text(
+        text_item(
             "{} is the mean of the probabilities of {} networks that were trained from different "
             "seeds: other first weights, another order of the windows; above, each has a line of "
             "its own. How far they lie apart is what training once more would change; the 95 % "
@@ -412,7 +380,7 @@ def seed_items(screen: Screen) -> list[Item]:
             screen.network.name,
             len(screen.members),
         ),
-        _table(rounds.seeds_table(screen)),
+        table_item(rounds.seeds_table(screen)),
     ]
 
 
@@ -423,16 +391,16 @@ def round_items(screen: Screen) -> list[Item]:
     return [
         Item("heading", "Rounds of hard negatives"),
         Item("text", rounds.gain_sentence(screen)),
-        _text(
+        text_item(
             "Before each round the training part was scanned with the network of the round before, "
             "and training went on with windows around the best-scoring places that are no sites; "
             "above, a dashed line marks its start. A round also trains longer, and its gain is "
             "that of both: with <code>hard_negatives.share: 0</code> it only trains longer. It "
             "keeps the weights that it started from unless a validation is better."
         ),
-        _table(rounds.rounds_table(screen)),
-        _text("On what was held out and on other genomes, on the same resampled blocks:"),
-        _table(rounds.gains_table(screen)),
+        table_item(rounds.rounds_table(screen)),
+        text_item("On what was held out and on other genomes, on the same resampled blocks:"),
+        table_item(rounds.gains_table(screen)),
     ]
 
 
@@ -442,18 +410,18 @@ def _split(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
         "split",
         "The split, and what leaks through it",
         [
-            _text("Parts of each genome; guards keep the context of one part out of another."),
+            text_item("Parts of each genome; guards keep the context of one part out of another."),
             Item("picture", drawn["split"]),
-            _table(tables.split_table(screen)),
+            table_item(tables.split_table(screen)),
             Item("heading", "Leakage"),
-            _text(
+            text_item(
                 "Repeats and duplicated genes carry training sequence into the other parts. "
                 "Average precision with and without sites of which half of the surrounding "
                 "21-letter words occur in training sequence."
             ),
-            _table(tables.leakage_table(screen)),
+            table_item(tables.leakage_table(screen)),
             Item("heading", "What was judged"),
-            _table(tables.universe_table(screen)),
+            table_item(tables.universe_table(screen)),
         ],
     )
 
@@ -461,8 +429,8 @@ def _split(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
 def _dropped(screen: Screen) -> Section:
     """Return the section on what was dropped on the way."""
     items = [
-        _text("Nothing is repaired silently: everything that was left out is counted here."),
-        _table(tables.dropped_table(screen)),
+        text_item("Nothing is repaired silently: everything that was left out is counted here."),
+        table_item(tables.dropped_table(screen)),
     ]
     for genome in screen.genomes:
         for subject, summary in genome.summaries.items():

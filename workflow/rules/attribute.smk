@@ -19,7 +19,7 @@ rule attribute_sites:
     benchmark:
         "benchmark_logs/{screen}/attribute_sites/{genome}.tsv"
     conda:
-        "../../envs/torch.yaml"
+        "../../envs/explain.yaml"
     threads: 2
     resources:
         mem_mb=attribution_memory,

@@ -17,6 +17,7 @@ from snakemake.exceptions import WorkflowError
 for module in (
     "__init__",
     "errors",
+    "explanation_settings",
     "files",
     "settings",
     "custom_settings",
@@ -37,6 +38,7 @@ if str(library.parents[1]) not in sys.path:
 
 from genomesieve.configuration import resolve_plan
 from genomesieve.errors import InputError
+from genomesieve.explanation_settings import wanted_parts
 from genomesieve.sources import source_files
 from genomesieve.training_plan import with_hard_negatives
 
@@ -1135,6 +1137,7 @@ def report_data(wildcards):
         texts.append(option(f"--stage-{Path(table).stem}", [table]))
     summaries = [f"{key}={path}" for key, path in harvests(screen).items()]
     texts.append(option("--harvest-summary", summaries))
+    texts += explanation_options(screen)
     return " ".join(texts)
 
 
@@ -1218,14 +1221,43 @@ def time_logs(wildcards):
 # --- explanations --------------------------------------------------------------------------------
 
 
-def attributions(plan):
-    """Return the attributions of all screens that ask for some."""
+EXPLANATION_PARTS = ()
+"""Parts of an explanation that have a rule; each writes explain/{genome}/{part}/summary.json."""
+
+
+def explained_genomes(screen, part=""):
+    """Return the genomes on which a screen's calls, or a part of that, are to be explained."""
+    if screen.settings["explain"] is False:
+        return []
+    if part and part not in wanted_parts(screen.settings):
+        return []
+    return list(screen.scan_genomes)
+
+
+def explanations_of(screen):
+    """Return the summaries of all that is explained in a screen."""
     return [
-        f"results/{screen.name}/explain/{genome}/summary.json"
-        for screen in plan.screens.values()
-        if screen.settings["explain"]["sites"]
-        for genome in screen.scan_genomes
+        f"results/{screen.name}/explain/{genome}/{f'{part}/' if part else ''}summary.json"
+        for part in ("", *EXPLANATION_PARTS)
+        for genome in explained_genomes(screen, part)
     ]
+
+
+def explanations(plan):
+    """Return the explanations of all screens that ask for some."""
+    return [
+        path for screen in plan.screens.values() for path in explanations_of(screen)
+    ]
+
+
+def explanation_options(screen):
+    """Name what a report tells of explanations."""
+    options = []
+    for part in ("", *EXPLANATION_PARTS):
+        folder = "results/{screen}/explain/{genome}" + (f"/{part}" if part else "")
+        name = f"--{part or 'attributions'}"
+        options.append(named(name, folder, explained_genomes(screen, part), screen))
+    return options
 
 
 def explained_network(wildcards):

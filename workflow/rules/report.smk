@@ -25,6 +25,7 @@ rule render_report:
         windows=windows_summary,
         harvests=harvest_summaries,
         stages=stage_tables,
+        explanations=lambda wildcards: explanations_of(screen_of(wildcards)),
     output:
         report=report(
             "results/{screen}/report.html",

@@ -1,0 +1,213 @@
+"""Which bases the scores of calls rest on, as tables and words of a report."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from genomesieve.errors import InputError
+from genomesieve.files import existing_file, read_json, read_table
+from genomesieve.report_data import GenomeResults, Screen
+from genomesieve.report_items import DrawnPicture, Item, table_item, text_item
+from genomesieve.report_numbers import ABSENT, count, decimal, percent
+from genomesieve.report_tables import Table
+
+PART = "attributions"
+"""Key of the attributions among a genome's explanations."""
+JUDGE = "mutagenesis"
+"""The method that the others are compared with: it asks the question itself."""
+_ARRAYS = ("positions", "letters", "methods", "site_class", "sequence", "scores", "contributions")
+_LISTED = 10
+
+
+@dataclass(frozen=True)
+class AttributionResults:
+    """What attribute_sites wrote for one genome.
+
+    Parameters
+    ----------
+    arrays : dict of str to numpy.ndarray
+        attributions.npz (its axes: `python scripts/attribute_sites.py --help`).
+    sites : pandas.DataFrame
+        sites.tsv.
+    summary : dict
+        summary.json.
+    """
+
+    arrays: dict[str, np.ndarray]
+    sites: pd.DataFrame
+    summary: dict
+
+    @property
+    def methods(self) -> list[str]:
+        """Methods in the order of the arrays."""
+        return [str(name) for name in self.arrays["methods"]]
+
+    def rows(self, class_name: str) -> np.ndarray:
+        """Return the rows of a class's sites, best-scoring first."""
+        return np.flatnonzero(self.arrays["site_class"] == class_name)
+
+
+def read_attributions(folder: Path, genome: str) -> AttributionResults:
+    """Read the folder that attribute_sites wrote.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or is not what that script writes.
+    """
+    what = f"attributions of {genome}"
+    path = existing_file(folder / "attributions.npz", what)
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in _ARRAYS}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{what} {path} cannot be read: {error}; expected what attribute_sites writes"
+        ) from error
+    columns = ("contig", "position", "strand", "class", "score")
+    sites = read_table(folder / "sites.tsv", what, columns, text=("contig", "class"))
+    if len(sites) != len(arrays["scores"]):
+        raise InputError(
+            f"{what} {path} has {len(arrays['scores'])} sites and sites.tsv {len(sites)}; expected "
+            "both of one run"
+        )
+    return AttributionResults(arrays, sites, read_json(folder / "summary.json", what))
+
+
+def attributed(screen: Screen) -> list[tuple[GenomeResults, AttributionResults]]:
+    """Return the genomes whose calls were attributed."""
+    return [
+        (genome, genome.explanations[PART])
+        for genome in screen.genomes
+        if PART in genome.explanations
+    ]
+
+
+def attributed_classes(screen: Screen) -> Iterator[tuple[GenomeResults, AttributionResults, str]]:
+    """Go through every genome and class of which there is a site."""
+    for genome, found in attributed(screen):
+        for name in screen.classes:
+            if len(found.rows(name)):
+                yield genome, found, name
+
+
+def mean_letters(found: AttributionResults, rows: np.ndarray, method: str) -> np.ndarray:
+    """Return the mean contribution of each letter at each position, (positions, letters).
+
+    A letter that a site does not carry contributes nothing there, so the sum over letters is the
+    mean contribution of the position. Unknown bases are left out.
+    """
+    values = found.arrays["contributions"][rows, found.methods.index(method)]
+    codes = found.arrays["sequence"][rows]
+    size = len(found.arrays["letters"])
+    heights = [np.where(codes == code, np.nan_to_num(values), 0).sum(0) for code in range(size)]
+    known = np.maximum((codes < size).sum(0), 1)
+    return np.stack(heights, axis=1) / known[:, None]
+
+
+def attribution_items(screen: Screen, drawn: dict[str, DrawnPicture]) -> list[Item]:
+    """Return what a report tells of attributions; nothing where there are none."""
+    if not attributed(screen):
+        return []
+    return [
+        Item("heading", "Bases that the scores rest on"),
+        Item("text", _agreement_sentence(screen)),
+        text_item(
+            "<b>What each base contributes</b> (log-odds), by mutagenesis: the mean loss when it "
+            "is substituted by another. Letters below the line speak against the site. Position 0, "
+            "marked, is the first base of the prediction, read in the direction of its strand."
+        ),
+        Item("picture", drawn["attribution_logos"]),
+        text_item(
+            "<b>Where each method looks.</b> Share of all contributions, whatever their sign, that "
+            "falls on each position: the mean over calls. Only mutagenesis asks what happens when "
+            "a base changes; the others are gradients, which say it for changes too small to be a "
+            "base, or spread the score over all bases that differ from shuffled sequence."
+        ),
+        Item("picture", drawn["attribution_profiles"]),
+        table_item(agreement_table(screen)),
+        Item("fold", calls_table(screen), "The best-scoring calls one by one"),
+    ]
+
+
+def agreement_table(screen: Screen) -> Table:
+    """List how the other methods agree with mutagenesis, and how well they add up."""
+    rows, others = [], _other_methods(screen)
+    for genome, found, name in attributed_classes(screen):
+        stated = found.summary["classes"][name]
+        cells = [genome.name, name, count(len(found.rows(name)))]
+        cells += [_decimal(stated["median_spearman"].get(f"{JUDGE}~{other}")) for other in others]
+        for method in ("integrated_gradients", "deep_lift_shap"):
+            cells.append(_missing_share(stated.get(method)))
+        rows.append(cells)
+    headings = ["genome", "class", "calls"]
+    headings += [f"{other.replace('_', ' ')}: Spearman, median over calls" for other in others]
+    headings += ["integrated gradients do not add up to", "DeepLIFT/SHAP does not add up to"]
+    return Table(headings, rows, 2)
+
+
+def _other_methods(screen: Screen) -> list[str]:
+    """Return the methods that stand beside mutagenesis."""
+    return [name for name in attributed(screen)[0][1].methods if name != JUDGE]
+
+
+def _missing_share(stated: dict | None) -> str:
+    """Write which share of the log-odds to be explained a method misses."""
+    if not stated or not stated.get("median_expected") or stated.get("median_missing") is None:
+        return ABSENT
+    return percent(abs(stated["median_missing"] / stated["median_expected"]), 1)
+
+
+def calls_table(screen: Screen) -> Table:
+    """List the best-scoring calls of each class with the agreement of methods at each."""
+    rows, others = [], _other_methods(screen)
+    for genome, found, name in attributed_classes(screen):
+        for row in found.rows(name)[:_LISTED]:
+            site = found.sites.iloc[row]
+            place = f"{site['contig']}:{int(site['position']) + 1:,}"
+            agreement = [_decimal(site.get(f"{JUDGE}~{other}")) for other in others]
+            rows.append(
+                [genome.name, name, place, site["strand"], decimal(site["score"], 2), *agreement]
+            )
+    headings = ["genome", "class", "position (1-based)", "strand", "score (log-odds)"]
+    headings += [f"mutagenesis ~ {other.replace('_', ' ')} (Spearman)" for other in others]
+    return Table(headings, rows, 4)
+
+
+def _decimal(value: float | None) -> str:
+    """Write a correlation that may be missing."""
+    return ABSENT if value is None else decimal(float(value), 2)
+
+
+def _agreement_sentence(screen: Screen) -> Markup:
+    """Say how well methods agree, whatever it is."""
+    sentence = Markup(
+        "These are effects <b>on the model</b>: what a base does in the cell only an experiment "
+        "tells. "
+    )
+    found = {}
+    for other in _other_methods(screen):
+        values = [
+            one.summary["classes"][name]["median_spearman"].get(f"{JUDGE}~{other}")
+            for _, one, name in attributed_classes(screen)
+        ]
+        known = [value for value in values if value is not None and np.isfinite(value)]
+        if known:
+            found[other.replace("_", " ")] = (min(known), max(known))
+    if not found:
+        return sentence + "No two methods could be compared."
+    clauses = [
+        f"{name} {decimal(low, 2)}" + ("" if low == high else f" to {decimal(high, 2)}")
+        for name, (low, high) in found.items()
+    ]
+    return sentence + Markup(
+        "Agreement with mutagenesis (rank correlation over positions, median over the calls of a "
+        "class): {}. Where methods disagree, trust mutagenesis first: it is the intervention."
+    ).format("; ".join(clauses))

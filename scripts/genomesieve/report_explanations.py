@@ -1,0 +1,25 @@
+"""The section of a report on why the model calls what it calls, part by part."""
+
+from __future__ import annotations
+
+from genomesieve import report_attributions as attributions
+from genomesieve.figures import Picture
+from genomesieve.figures_attributions import attribution_pictures
+from genomesieve.report_data import Screen
+from genomesieve.report_items import DrawnPicture, Item, Section
+
+READERS = {attributions.PART: attributions.read_attributions}
+"""How the folder of each part is read: from its path and the genome's name."""
+_PICTURES = (attribution_pictures,)
+_ITEMS = (attributions.attribution_items,)
+
+
+def explanation_pictures(screen: Screen) -> list[Picture]:
+    """Return the pictures of all parts that there are."""
+    return [picture for make in _PICTURES for picture in make(screen)]
+
+
+def explanation_sections(screen: Screen, drawn: dict[str, DrawnPicture]) -> list[Section]:
+    """Return the section; none where nothing was explained."""
+    items: list[Item] = [item for make in _ITEMS for item in make(screen, drawn)]
+    return [Section("why", "Why the model calls what it calls", items)] if items else []
