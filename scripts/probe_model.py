@@ -35,9 +35,9 @@ Out, in --output-dir:
               random directions. removed: probe (its directions are set to their mean), erasure (the
               least change after which no linear probe reads the property, Belrose et al. 2023), and
               random_probe, random_erasure. readable_before, readable_after: score of a probe
-              before, and of one fitted anew after it. beyond_random: the loss is larger than with
-              any of the random removals (largest_random), and the excess is above 0 with an
-              interval wide enough for all classes together
+              before, and of one fitted anew after it. beyond_random: the loss is above 0.005 and
+              larger than with any of the random removals (largest_random), and the excess is above
+              0 with an interval wide enough for all classes together
   similarity.tsv   a row a layer and pair of networks (members of an ensemble; each and its
               untrained start): cka (linear; 1 is the same up to rotation), matched_units (mean
               absolute correlation of units matched one to one), best_units (mean over units of the

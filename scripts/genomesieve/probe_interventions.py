@@ -212,6 +212,8 @@ def _average_precision(
     return Score(float(average_precision(positives.sum(0), negatives.sum(0))), drawn["ap"])
 
 
+SMALLEST_LOSS = 0.005
+"""Average precision that a use must be worth, however surely the loss is not 0."""
 PROBE, ERASURE = "probe", "erasure"
 RANDOM = {PROBE: "random_probe", ERASURE: "random_erasure"}
 """What is removed to compare with."""
@@ -372,5 +374,5 @@ class Interventions:
         largest = max(one.value for one in drawn)
         return row | {
             "largest_random": largest,
-            "beyond_random": bool(wide.low > 0 and loss.value > largest),
+            "beyond_random": bool(wide.low > 0 and loss.value > max(largest, SMALLEST_LOSS)),
         }

@@ -184,7 +184,7 @@ def _choose_bins(
         genome.contigs[name].to_numpy(np.int64)[contig] for name in ("offset", "length")
     )
     codes = gather_windows(genome.codes, offset, length, window, core, DNA.unknown)
-    known = (codes.reshape(len(window), -1, resolution) < DNA.size).all(axis=2)
+    known = (codes.reshape(len(window), core // resolution, resolution) < DNA.size).all(axis=2)
     places = window[:, None] + np.arange(core // resolution) * resolution
     rows = np.repeat(contig, core // resolution)
     good = known & (layout.bins_of(rows, places.ravel()) >= 0).reshape(known.shape)
