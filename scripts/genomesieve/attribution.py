@@ -225,12 +225,12 @@ def method_agreement(contributions: np.ndarray) -> Mapping[str, np.ndarray]:
     contributions = np.where(given, contributions, np.float32(np.nan))
     result = {}
     for one, other in combinations(range(len(METHODS)), 2):
-        pairs = [_spearman(site[one], site[other]) for site in contributions]
+        pairs = [rank_correlation(site[one], site[other]) for site in contributions]
         result[f"{METHODS[one]}~{METHODS[other]}"] = np.array(pairs, dtype=float)
     return result
 
 
-def _spearman(one: np.ndarray, other: np.ndarray) -> float:
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
     """Return the correlation of ranks; ties share their mean rank."""
     known = np.isfinite(one) & np.isfinite(other)
     first, second = (pd.Series(values[known]).rank().to_numpy() for values in (one, other))

@@ -140,6 +140,11 @@ class Screen:
         return isinstance(self.architecture.settings, CustomSettings)
 
     @property
+    def attends(self) -> bool:
+        """Whether the network's trunk is self-attention."""
+        return getattr(self.architecture.settings, "trunk", "") == "attention"
+
+    @property
     def network_code(self) -> str:
         """The `file.py:Class` of the user's own network; empty for the presets."""
         return self.architecture.settings.network if self.imported else ""

@@ -6,13 +6,14 @@ import logomaker
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
+from genomesieve.attribution_files import JUDGE, AttributionResults
 from genomesieve.figures import LINES, YELLOW, Panel, Picture, put_legend_below
 from genomesieve.figures_evaluation import MOST_PANELS
 from genomesieve.figures_genome import letter_colors
 from genomesieve.report_attributions import (
-    JUDGE,
-    AttributionResults,
+    METHOD_WORDS,
     attributed,
     attributed_classes,
     mean_letters,
@@ -74,6 +75,7 @@ def draw_contributions(axes: Axes, found: AttributionResults, rows: np.ndarray) 
     axes.axvspan(-0.5, 0.5, color=YELLOW, alpha=0.25, zorder=0, linewidth=0)
     axes.set(xlim=(positions[0] - 0.6, positions[-1] + 0.6), ylabel="log-odds")
     axes.set_xlabel("bp from the first base of the prediction")
+    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
     axes.grid(visible=False)
 
 
@@ -110,7 +112,8 @@ def draw_profiles(axes: Axes, found: AttributionResults, rows: np.ndarray) -> No
         if known.any():
             shares = (sizes[known] / totals[known]).mean(0)
             style = LINES[number % len(LINES)]
-            axes.plot(positions, 100 * shares, label=method.replace("_", " "), **style)
+            label = METHOD_WORDS.get(method, method)
+            axes.plot(positions, 100 * shares, label=label, **style)
     axes.set(xlabel="bp from the first base of the prediction", ylabel="% of contributions")
     axes.set_ylim(bottom=0)
     put_legend_below(axes)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from markupsafe import Markup
 
-from genomesieve.errors import InputError
-from genomesieve.files import existing_file, read_json, read_table
+from genomesieve.attribution_files import JUDGE, AttributionResults
 from genomesieve.report_data import GenomeResults, Screen
 from genomesieve.report_items import DrawnPicture, Item, table_item, text_item
 from genomesieve.report_numbers import ABSENT, count, decimal, percent
@@ -20,65 +15,14 @@ from genomesieve.report_tables import Table
 
 PART = "attributions"
 """Key of the attributions among a genome's explanations."""
-JUDGE = "mutagenesis"
-"""The method that the others are compared with: it asks the question itself."""
-_ARRAYS = ("positions", "letters", "methods", "site_class", "sequence", "scores", "contributions")
+METHOD_WORDS = {
+    "gradient_x_input": "gradient x input",
+    "corrected_gradient": "corrected gradient",
+    "integrated_gradients": "integrated gradients",
+    "deep_lift_shap": "DeepLIFT/SHAP",
+}
+"""What a reader calls the methods; others have the name that they have in files."""
 _LISTED = 10
-
-
-@dataclass(frozen=True)
-class AttributionResults:
-    """What attribute_sites wrote for one genome.
-
-    Parameters
-    ----------
-    arrays : dict of str to numpy.ndarray
-        attributions.npz (its axes: `python scripts/attribute_sites.py --help`).
-    sites : pandas.DataFrame
-        sites.tsv.
-    summary : dict
-        summary.json.
-    """
-
-    arrays: dict[str, np.ndarray]
-    sites: pd.DataFrame
-    summary: dict
-
-    @property
-    def methods(self) -> list[str]:
-        """Methods in the order of the arrays."""
-        return [str(name) for name in self.arrays["methods"]]
-
-    def rows(self, class_name: str) -> np.ndarray:
-        """Return the rows of a class's sites, best-scoring first."""
-        return np.flatnonzero(self.arrays["site_class"] == class_name)
-
-
-def read_attributions(folder: Path, genome: str) -> AttributionResults:
-    """Read the folder that attribute_sites wrote.
-
-    Raises
-    ------
-    InputError
-        If a file is missing or is not what that script writes.
-    """
-    what = f"attributions of {genome}"
-    path = existing_file(folder / "attributions.npz", what)
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in _ARRAYS}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{what} {path} cannot be read: {error}; expected what attribute_sites writes"
-        ) from error
-    columns = ("contig", "position", "strand", "class", "score")
-    sites = read_table(folder / "sites.tsv", what, columns, text=("contig", "class"))
-    if len(sites) != len(arrays["scores"]):
-        raise InputError(
-            f"{what} {path} has {len(arrays['scores'])} sites and sites.tsv {len(sites)}; expected "
-            "both of one run"
-        )
-    return AttributionResults(arrays, sites, read_json(folder / "summary.json", what))
 
 
 def attributed(screen: Screen) -> list[tuple[GenomeResults, AttributionResults]]:
@@ -148,8 +92,14 @@ def agreement_table(screen: Screen) -> Table:
             cells.append(_missing_share(stated.get(method)))
         rows.append(cells)
     headings = ["genome", "class", "calls"]
-    headings += [f"{other.replace('_', ' ')}: Spearman, median over calls" for other in others]
-    headings += ["integrated gradients do not add up to", "DeepLIFT/SHAP does not add up to"]
+    headings += [
+        f"{METHOD_WORDS.get(other, other)} ~ {JUDGE} (Spearman, median over calls)"
+        for other in others
+    ]
+    headings += [
+        f"{METHOD_WORDS[method]}: share of the score not accounted for"
+        for method in ("integrated_gradients", "deep_lift_shap")
+    ]
     return Table(headings, rows, 2)
 
 
@@ -177,7 +127,7 @@ def calls_table(screen: Screen) -> Table:
                 [genome.name, name, place, site["strand"], decimal(site["score"], 2), *agreement]
             )
     headings = ["genome", "class", "position (1-based)", "strand", "score (log-odds)"]
-    headings += [f"mutagenesis ~ {other.replace('_', ' ')} (Spearman)" for other in others]
+    headings += [f"{METHOD_WORDS.get(other, other)} ~ {JUDGE} (Spearman)" for other in others]
     return Table(headings, rows, 4)
 
 
@@ -200,13 +150,11 @@ def _agreement_sentence(screen: Screen) -> Markup:
         ]
         known = [value for value in values if value is not None and np.isfinite(value)]
         if known:
-            found[other.replace("_", " ")] = (min(known), max(known))
+            found[METHOD_WORDS.get(other, other)] = (min(known), max(known))
     if not found:
         return sentence + "No two methods could be compared."
-    clauses = [
-        f"{name} {decimal(low, 2)}" + ("" if low == high else f" to {decimal(high, 2)}")
-        for name, (low, high) in found.items()
-    ]
+    ends = {name: [decimal(end, 2) for end in pair] for name, pair in found.items()}
+    clauses = [f"{name} {' to '.join(dict.fromkeys(pair))}" for name, pair in ends.items()]
     return sentence + Markup(
         "Agreement with mutagenesis (rank correlation over positions, median over the calls of a "
         "class): {}. Where methods disagree, trust mutagenesis first: it is the intervention."

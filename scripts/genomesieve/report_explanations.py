@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from genomesieve import report_attention as attention
 from genomesieve import report_attributions as attributions
+from genomesieve.attribution_files import read_attributions
 from genomesieve.figures import Picture
+from genomesieve.figures_attention import attention_pictures
 from genomesieve.figures_attributions import attribution_pictures
 from genomesieve.report_data import Screen
 from genomesieve.report_items import DrawnPicture, Item, Section
 
-READERS = {attributions.PART: attributions.read_attributions}
+READERS = {attributions.PART: read_attributions, attention.PART: attention.read_attention}
 """How the folder of each part is read: from its path and the genome's name."""
-_PICTURES = (attribution_pictures,)
-_ITEMS = (attributions.attribution_items,)
+_PICTURES = (attribution_pictures, attention_pictures)
+_ITEMS = (attributions.attribution_items, attention.attention_items)
 
 
 def explanation_pictures(screen: Screen) -> list[Picture]:

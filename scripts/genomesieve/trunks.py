@@ -223,6 +223,34 @@ class SelfAttention(nn.Module):
         # Four axes, as the fused kernels want them.
         bias = None if self.bias is None else self.bias().to(query.dtype)[None]
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        return self._join(mixed)
+
+    def weights(self, x: Tensor) -> Tensor:
+        """Return how much each position (row) takes from each other one (column).
+
+        Parameters
+        ----------
+        x : torch.Tensor, shape=(N, channels, 1, length)
+
+        Returns
+        -------
+        torch.Tensor, shape=(N, heads, length, length)
+            Rows sum to 1.
+        """
+        query, key = (self._split(layer(x)) for layer in (self.query, self.key))
+        if self.rotary is not None:
+            query, key = self.rotary(query), self.rotary(key)
+        affinity = query @ key.transpose(2, 3) / math.sqrt(query.shape[-1])
+        if self.bias is not None:
+            affinity = affinity + self.bias().to(affinity.dtype)
+        return affinity.softmax(-1)
+
+    def mix(self, x: Tensor, weights: Tensor) -> Tensor:
+        """Compute the layer's output with weights (N, heads, length, length) that are given."""
+        return self._join(weights @ self._split(self.value(x)))
+
+    def _join(self, mixed: Tensor) -> Tensor:
+        """Map (N, heads, length, channels / heads) to (N, channels, 1, length)."""
         return self.out(mixed.transpose(2, 3).flatten(1, 2).unsqueeze(2))
 
     def _split(self, x: Tensor) -> Tensor:

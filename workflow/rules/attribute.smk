@@ -41,3 +41,46 @@ rule attribute_sites:
         " --genome-folder {params.genome:q} --scan {params.scan:q} {params.options}"
         " --device {params.device:q} --threads {threads}"
         " --output-dir {params.folder:q} > {log:q} 2>&1"
+
+
+rule measure_attention:
+    input:
+        source=source("measure_attention.py"),
+        weights="results/{screen}/model/model.safetensors",
+        model="results/{screen}/model/model.json",
+        codes="results/genomes/{genome}/codes.npy",
+        contigs="results/genomes/{genome}/contigs.tsv",
+        attributions=rules.attribute_sites.output.attributions,
+        sites=rules.attribute_sites.output.sites,
+        summary=rules.attribute_sites.output.summary,
+    output:
+        attention="results/{screen}/explain/{genome}/attention/attention.npz",
+        sites="results/{screen}/explain/{genome}/attention/sites.tsv",
+        heads="results/{screen}/explain/{genome}/attention/heads.tsv",
+        summary="results/{screen}/explain/{genome}/attention/summary.json",
+    log:
+        "logs/{screen}/measure_attention/{genome}.log",
+    benchmark:
+        "benchmark_logs/{screen}/measure_attention/{genome}.tsv"
+    conda:
+        "../../envs/explain.yaml"
+    threads: 2
+    resources:
+        mem_mb=attribution_memory,
+        runtime="1h",
+        gpu=PLAN.gpus,
+    params:
+        code=digest("measure_attention.py"),
+        bundle=subpath(input.model, parent=True),
+        genome=subpath(input.codes, parent=True),
+        attributions=subpath(input.summary, parent=True),
+        options=attention_options,
+        device=PLAN.settings["device"],
+        folder=subpath(output.summary, parent=True),
+    message:
+        "Measuring the attention of screen {wildcards.screen} on {wildcards.genome}"
+    shell:
+        "python {input.source[0]:q} --model {params.bundle:q} --genome-folder {params.genome:q}"
+        " --attributions {params.attributions:q} {params.options}"
+        " --device {params.device:q} --threads {threads}"
+        " --output-dir {params.folder:q} > {log:q} 2>&1"

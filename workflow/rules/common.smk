@@ -1221,7 +1221,7 @@ def time_logs(wildcards):
 # --- explanations --------------------------------------------------------------------------------
 
 
-EXPLANATION_PARTS = ()
+EXPLANATION_PARTS = ("attention",)
 """Parts of an explanation that have a rule; each writes explain/{genome}/{part}/summary.json."""
 
 
@@ -1231,13 +1231,20 @@ def explained_genomes(screen, part=""):
         return []
     if part and part not in wanted_parts(screen.settings):
         return []
+    if part == "attention" and not screen.attends:
+        return []
     return list(screen.scan_genomes)
+
+
+def explained_folder(screen, genome):
+    """Return the folder of what explains a screen's calls on a genome."""
+    return f"results/{screen.name}/explain/{genome}"
 
 
 def explanations_of(screen):
     """Return the summaries of all that is explained in a screen."""
     return [
-        f"results/{screen.name}/explain/{genome}/{f'{part}/' if part else ''}summary.json"
+        "/".join(filter(None, [explained_folder(screen, genome), part, "summary.json"]))
         for part in ("", *EXPLANATION_PARTS)
         for genome in explained_genomes(screen, part)
     ]
@@ -1254,9 +1261,13 @@ def explanation_options(screen):
     """Name what a report tells of explanations."""
     options = []
     for part in ("", *EXPLANATION_PARTS):
-        folder = "results/{screen}/explain/{genome}" + (f"/{part}" if part else "")
-        name = f"--{part or 'attributions'}"
-        options.append(named(name, folder, explained_genomes(screen, part), screen))
+        found = [
+            "/".join(
+                filter(None, [f"{genome}={explained_folder(screen, genome)}", part])
+            )
+            for genome in explained_genomes(screen, part)
+        ]
+        options.append(option(f"--{part or 'attributions'}", found))
     return options
 
 
@@ -1281,6 +1292,12 @@ def attribution_options(wildcards):
         option("--laboratory", [batch] if batch else []),
     ]
     return " ".join(filter(None, options))
+
+
+def attention_options(wildcards):
+    """Write the settings of a screen's look at attention as options."""
+    settings = screen_of(wildcards).settings["explain"]["attention"]
+    return " ".join(option(f"--{name}", [value]) for name, value in settings.items())
 
 
 def attribution_memory(wildcards, attempt):
