@@ -43,8 +43,8 @@ Out, in --output-dir:
               absolute correlation of units matched one to one), best_units (mean over units of the
               largest one)
   summary.json     what was probed and what was left out and why, the layers, and a verdict on each
-              property: not read, present (read, but the model loses no more without it than without
-              random directions), or used
+              property: not read (no better than chance, or than control tasks), present (read, but
+              the model loses no more without it than without random directions), or used
 
 A probe says what is there, not what it is good for; the interventions are on the model, in states
 that no sequence need ever cause. Neither says anything of the cell.
@@ -177,6 +177,13 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME=FILE",
         help="GTF or GFF3 with coding parts (CDS) of a genome: codon_phase and strand; repeat",
     )
+    add(
+        "--alias",
+        action=NamedPaths,
+        default={},
+        metavar="NAME=FILE",
+        help="two columns: contig in the file of genes, contig in the FASTA; repeat",
+    )
     add("--ignore-margin", type=int, default=0, help="bp around a site that count neither way")
     words = f"what is probed, with commas between them: {','.join(PROPERTIES)}"
     add("--properties", type=comma_list, default=",".join(defaults.properties), help=words)
@@ -207,7 +214,7 @@ def run(arguments: argparse.Namespace) -> None:
     given = {name: getattr(arguments, name) for name in (*NUMBERS, "properties")}
     settings = ProbeSettings(**given)
     settings.check()
-    for option in ("genes", "laboratory"):
+    for option in ("genes", "alias", "laboratory"):
         unknown = sorted(set(getattr(arguments, option)) - set(arguments.genome))
         if unknown:
             raise InputError(
@@ -295,7 +302,7 @@ def open_subjects(arguments: argparse.Namespace, bundle: Bundle) -> list[Subject
                 bundle_for_genome(bundle, genome, layout, laboratory)[0].network,
                 laboratory,
                 read_masked(genome, folder),
-                None if genes is None else read_genes(genes, genome),
+                None if genes is None else read_genes(genes, genome, arguments.alias.get(name)),
             )
         )
     return subjects
@@ -434,10 +441,10 @@ def probe_layers(
         place |= {"seen_bp": bundle.architecture.resolution + 2 * flank}
         place |= {"units": states[layer.name][TEST].shape[1]}
         for name in prober.sections[TEST].properties:
-            found, mine = probe_property(prober, name, states[layer.name], others, known)
+            found, control, mine = probe_property(prober, name, states[layer.name], others, known)
             rows += [place | row for row in mine]
             if name not in best or found.chosen > best[name].found.chosen:
-                best[name] = Reading(name, layer, found, states[layer.name])
+                best[name] = Reading(name, layer, found, control, states[layer.name])
     return list(best.values()), pd.DataFrame(rows, columns=PROBE_COLUMNS)
 
 

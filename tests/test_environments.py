@@ -242,6 +242,9 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
     run("attribute_sites.py", "--model", "model", "--genome-folder", "toy", "--scan", "scan",
         "--most", "2", "--steps", "2", "--references", "1", "--device", "cpu",
         "--output-dir", "explain")  # fmt: skip
+    run("probe_model.py", "--model", "net", *data, "--device", "cpu", "--positions", "200",
+        "--properties", "gc", "--controls", "1", "--bases", "2000", "--random-removals", "1",
+        "--repeats", "20", "--output-dir", "probes")  # fmt: skip
     run("estimate_transfer.py", "--model", "model", "--genome-folder", "toy", "--scan", "scan",
         "--train", "toy=toy", "--train-split", "toy=split.tsv", "--bootstrap", "20",
         "--output", "transfer.json")  # fmt: skip

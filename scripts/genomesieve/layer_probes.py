@@ -315,7 +315,7 @@ def probe_property(
     trained: Features,
     others: Mapping[str, Features],
     known: dict[tuple[str, int], Finding],
-) -> tuple[Finding, list[dict]]:
+) -> tuple[Finding, Finding, list[dict]]:
     """Probe one layer for one property, with all that it is compared with.
 
     Parameters
@@ -332,7 +332,8 @@ def probe_property(
 
     Returns
     -------
-    found : Finding
+    found, control : Finding
+        Of the probe, and of its control tasks on types that fitting saw.
     rows : list of dict
     """
     found = prober.probe(trained, name)
@@ -347,4 +348,4 @@ def probe_property(
         if key not in known:
             known[key] = prober.probe(features, name)
         rows += rows_of(prober, name, what, known[key])
-    return found, rows
+    return found, seen, rows

@@ -228,8 +228,8 @@ class Reading:
     name : str
         The property.
     layer : Layer
-    found : Finding
-        Of the probe.
+    found, control : Finding
+        Of the probe, and of its control tasks on types that fitting saw.
     features : mapping of str to numpy.ndarray
         States of the layer by part.
     """
@@ -237,12 +237,14 @@ class Reading:
     name: str
     layer: Layer
     found: Finding
+    control: Finding
     features: Features
 
     def is_read(self, prober: Prober) -> bool:
-        """Tell whether the property is read better than chance on the test part."""
+        """Tell whether the property is read better than chance and than its control tasks."""
         metric = PRIMARY[prober.classes(self.name) > 0]
-        return self.found.scores[metric].interval.low > CHANCE[metric]
+        own, control = self.found.scores[metric], self.control.scores[metric]
+        return own.interval.low > CHANCE[metric] and (own - control).interval.low > 0
 
 
 def own_removals(prober: Prober, reading: Reading) -> dict[str, Removal]:

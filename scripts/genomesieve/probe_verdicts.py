@@ -42,7 +42,7 @@ def judge_property(name: str, probes: pd.DataFrame, interventions: pd.DataFrame)
         **_figures("score", best),
         **{what: _figures("score", here.loc[what]) for what in _BESIDE if what in here.index},
     }
-    read = bool(best["low"] > best["chance"])
+    read = bool(best["low"] > best["chance"] and here.loc["selectivity", "low"] > 0)
     erased = interventions[
         (interventions["property"] == name) & (interventions["removed"] == "erasure")
     ]

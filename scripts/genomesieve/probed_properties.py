@@ -16,7 +16,7 @@ import torch
 
 from genomesieve.alphabet import DNA
 from genomesieve.annotation import is_gff3, read_annotation
-from genomesieve.errors import InputError
+from genomesieve.contig_names import read_aliases, require_shared_names
 from genomesieve.files import read_table
 from genomesieve.gathering import one_hot
 from genomesieve.genome import EncodedGenome, contig_rows
@@ -153,8 +153,15 @@ class Genes:
     spans: pd.DataFrame
 
 
-def read_genes(path: Path, genome: EncodedGenome) -> Genes:
+def read_genes(path: Path, genome: EncodedGenome, alias: Path | None = None) -> Genes:
     """Read the genes of a GTF or GFF3 file; contigs that the genome has not are left out.
+
+    Parameters
+    ----------
+    path : Path
+    genome : EncodedGenome
+    alias : Path or None
+        Table of aliases: two columns, name in the file and name in the FASTA.
 
     Raises
     ------
@@ -162,13 +169,9 @@ def read_genes(path: Path, genome: EncodedGenome) -> Genes:
         If the file cannot be read or has no gene on a contig of the genome.
     """
     features = read_annotation(path, is_gff3(path)).features
-    features = features[features["contig"].isin(genome.contigs["contig"])]
-    if features.empty:
-        known = ", ".join(genome.contigs["contig"].head(3))
-        raise InputError(
-            f"annotation {path} has no gene on a contig of genome {genome.name}; expected names "
-            f"such as {known}"
-        )
+    names = features["contig"].replace(read_aliases(alias, genome.contigs["contig"]))
+    require_shared_names(names, genome.contigs["contig"], path)
+    features = features.assign(contig=names)[names.isin(genome.contigs["contig"])]
     parts = features["feature"].isin(["exon", "CDS"]) & ~features["pseudo"].astype(bool)
     spans = features[parts].groupby(["transcript", "contig", "strand"], sort=False)
     spans = spans.agg(start=("start", "min"), end=("end", "max")).reset_index()

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from genomesieve import report_attention as attention
 from genomesieve import report_attributions as attributions
+from genomesieve import report_probes as probes
 from genomesieve.attribution_files import read_attributions
 from genomesieve.figures import Picture
 from genomesieve.figures_attention import attention_pictures
 from genomesieve.figures_attributions import attribution_pictures
+from genomesieve.figures_probes import probe_pictures
 from genomesieve.report_data import Screen
 from genomesieve.report_items import DrawnPicture, Item, Section
 
-READERS = {attributions.PART: read_attributions, attention.PART: attention.read_attention}
+READERS = {
+    attributions.PART: read_attributions,
+    attention.PART: attention.read_attention,
+    probes.PART: probes.read_probes,
+}
 """How the folder of each part is read: from its path and the genome's name."""
-_PICTURES = (attribution_pictures, attention_pictures)
-_ITEMS = (attributions.attribution_items, attention.attention_items)
+_PICTURES = (attribution_pictures, attention_pictures, probe_pictures)
+_ITEMS = (attributions.attribution_items, attention.attention_items, probes.probe_items)
 
 
 def explanation_pictures(screen: Screen) -> list[Picture]:

@@ -181,8 +181,11 @@ def test_the_strand_of_genes_by_hand(genome, genes):
 def test_an_annotation_of_other_contigs_is_refused(genome, tmp_path):
     path = tmp_path / "other.gtf"
     path.write_text(GTF.splitlines()[-1] + "\n")
-    with pytest.raises(InputError, match="no gene on a contig of genome toy; expected .* one"):
+    with pytest.raises(InputError, match="names contigs elsewhere, .*; the FASTA has one, two"):
         read_genes(path, genome)
+    alias = tmp_path / "alias.tsv"
+    alias.write_text("elsewhere\ttwo\n")
+    assert read_genes(path, genome, alias).spans["contig"].tolist() == ["two"]
 
 
 def test_stretches_lie_apart_in_the_part():
