@@ -257,6 +257,7 @@ def write(
     write_json(folder / "summary.json", {
         "genome": genome.name,
         "model": bundle.name,
+        "stranded": bundle.stranded,
         "flank": -found.offsets.start,
         "methods": list(METHODS),
         "dropped_for_unknown_bases": dropped,

@@ -267,9 +267,7 @@ def write_tracks(
             here = bins[(bins["class_index"] == index) & (bins["strand_index"] == strand)]
             contig, start = layout.positions_of(here["bin"].to_numpy(np.int64))
             probability = probability_of(here["code"].to_numpy(), class_calibrations(model)[index])
-            table = pd.DataFrame(
-                {"contig_index": contig, "start": start, "probability": probability}
-            )
+            table = pd.DataFrame({"contig_index": contig, "start": start, "value": probability})
             write_bigwig(
                 folder / f"{name}.{word}.bw",
                 contigs,

@@ -31,6 +31,10 @@ from planted_genome import write_planted_genome
 
 PIP_NAMES = {"pytorch": "torch"}
 NOT_PYTHON = {"python", "bedtools"}
+ATTENDING = {
+    "preset": "transformer", "channels": 8, "window": 200, "reach": 5, "resolution": 1,
+    "stem_pools": [1], "pooling": "none",
+}  # fmt: skip
 
 
 def pinned(path: Path) -> dict[str, str]:
@@ -245,6 +249,19 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
     run("probe_model.py", "--model", "net", *data, "--device", "cpu", "--positions", "200",
         "--properties", "gc", "--controls", "1", "--bases", "2000", "--random-removals", "1",
         "--repeats", "20", "--output-dir", "probes")  # fmt: skip
+    run("track_contributions.py", "--genome-folder", "toy", "--attributions", "explain",
+        "--output-dir", "contributions")  # fmt: skip
+    (tmp_path / "few.bed").write_text("chr1\t900\t901\tdonor\t0\t+\n")
+    run("train_model.py", *data, *labels, "--windows", "a.parquet", "--output-dir", "attends",
+        "--model", json.dumps(ATTENDING),
+        "--device", "cpu", "--training", '{"steps": 1, "batch": 4}')  # fmt: skip
+    run("calibrate_model.py", "--model", "attends", *data, *labels, "--device", "cpu",
+        "--settings", '{"bootstrap": 100}', "--output-dir", "attending")  # fmt: skip
+    run("attribute_sites.py", "--model", "attending", "--genome-folder", "toy", "--sites",
+        "few.bed", "--steps", "2", "--references", "1", "--device", "cpu",
+        "--output-dir", "attended")  # fmt: skip
+    run("measure_attention.py", "--model", "attending", "--genome-folder", "toy",
+        "--attributions", "attended", "--device", "cpu", "--output-dir", "attention")  # fmt: skip
     run("estimate_transfer.py", "--model", "model", "--genome-folder", "toy", "--scan", "scan",
         "--train", "toy=toy", "--train-split", "toy=split.tsv", "--bootstrap", "20",
         "--output", "transfer.json")  # fmt: skip
@@ -270,7 +287,8 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
     run("render_report.py", "--screen", "toy", "--settings", "{}", "--model", "model",
         "--genome-folder", "toy=toy", "--genome-summary", "toy=toy/summary.json",
         "--split", "toy=split.tsv", "--scan", "toy=scan", "--evaluation", "toy=evaluation",
-        "--transfer", "toy=transfer.json",
+        "--transfer", "toy=transfer.json", "--attributions", "toy=explain",
+        "--attention", "toy=attention",
         "--windows-summary", "w.json", "--output", "report.html", "--figures", "figures",
         )  # fmt: skip
     run("record_provenance.py", "--screen", "toy", "--settings", "{}", "--model", "model",

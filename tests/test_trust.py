@@ -424,7 +424,7 @@ def test_calls_and_tracks_on_hostile_contigs_are_read_by_other_tools(tmp_path):
         for name in filter(str.isascii, CONTIGS):
             assert [row.split("\t")[0] for row in calls.fetch(name, 0, 10)] == [name]
     values = np.linspace(0, 1, len(CONTIGS))
-    rows = {"contig_index": range(len(CONTIGS)), "start": 5, "probability": values}
+    rows = {"contig_index": range(len(CONTIGS)), "start": 5, "value": values}
     bins = pd.DataFrame(rows)
     write_bigwig(tmp_path / "x.bw", contigs, bins, 1)
     with pyBigWig.open(str(tmp_path / "x.bw")) as track:

@@ -451,7 +451,7 @@ def test_commands_of_the_demo_are_understood(repository, tmp_path):
     assert assert_commands_are_understood(plan) == scripts - {
         *("summarise_run", "import_model", "combine_seeds", "harvest_negatives", "encode_signal"),
         *("fetch_file", "pretrain_model", "adapt_model", "estimate_fisher", "measure_forgetting"),
-        *("attribute_sites", "probe_model"),
+        *("attribute_sites", "measure_attention", "track_contributions", "probe_model"),
         *("score_variants", "index_variants"),
     }
     jobs = planned_jobs(plan)
@@ -463,8 +463,10 @@ def test_calls_are_explained_where_asked_for(repository, tmp_path):
     plan = snakemake(
         repository, tmp_path, "--configfile", str(path), "--dry-run", "--printshellcmds"
     )
-    assert "attribute_sites" in assert_commands_are_understood(plan)
-    assert planned_jobs(plan)["attribute_sites"] == 1
+    wanted = {"attribute_sites", "track_contributions"}
+    assert wanted <= assert_commands_are_understood(plan)
+    assert all(planned_jobs(plan)[name] == 1 for name in wanted)
+    assert "measure_attention" not in planned_jobs(plan)
     assert "--most 3 --flank 100" in plan.stdout and "--no-indels" in plan.stdout
 
 

@@ -45,7 +45,7 @@ class AttributionSettings:
     flank: int = 100
     indels: bool = True
     references: int = 10
-    steps: int = 32
+    steps: int = 16
     seed: int = 0
 
 

@@ -120,7 +120,7 @@ def shuffled_references(codes: np.ndarray, count: int, seed: tuple[int, int]) ->
 
 
 def integrate_gradients(
-    engine: Gradients, windows: SiteWindows, references: int = 10, steps: int = 32, seed: int = 0
+    engine: Gradients, windows: SiteWindows, references: int = 10, steps: int = 16, seed: int = 0
 ) -> Spread:
     """Integrate gradients from shuffled sequence to each site (Sundararajan et al. 2017).
 

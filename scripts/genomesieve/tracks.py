@@ -83,7 +83,7 @@ def write_bigwig(
     contigs : pandas.DataFrame
         The genome's contig table (contig, length).
     bins : pandas.DataFrame
-        Columns contig_index, start (bp), probability; sorted by the first two.
+        Columns contig_index, start (bp), value; sorted by the first two.
     resolution : int
         Bases a bin.
     """
@@ -98,7 +98,7 @@ def write_bigwig(
             track.addEntries(
                 str(names[row]),
                 mine["start"].to_numpy(np.int64),
-                values=mine["probability"].to_numpy(np.float64),
+                values=mine["value"].to_numpy(np.float64),
                 span=resolution,
             )
         track.close()

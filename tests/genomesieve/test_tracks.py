@@ -47,7 +47,7 @@ def test_both_indices_where_contigs_are_short_and_also_without_calls(tmp_path):
 def test_bigwig_names_all_contigs_and_holds_whole_bins(tmp_path):
     contigs = pd.DataFrame({"contig": ["b", "a", "c"], "length": [100, 57, 3000]})
     bins = pd.DataFrame(
-        {"contig_index": [0, 0, 2], "start": [0, 40, 2990], "probability": [0.5, 0.25, 0.125]}
+        {"contig_index": [0, 0, 2], "start": [0, 40, 2990], "value": [0.5, 0.25, 0.125]}
     )
     write_bigwig(tmp_path / "x.bw", contigs, bins, 10)
     with pyBigWig.open(str(tmp_path / "x.bw")) as track:
@@ -60,7 +60,7 @@ def test_bigwig_names_all_contigs_and_holds_whole_bins(tmp_path):
 
 def test_bigwig_without_values_can_be_read(tmp_path):
     contigs = pd.DataFrame({"contig": ["a"], "length": [57]})
-    bins = pd.DataFrame({"contig_index": [], "start": [], "probability": []})
+    bins = pd.DataFrame({"contig_index": [], "start": [], "value": []})
     write_bigwig(tmp_path / "x.bw", contigs, bins, 10)
     with pyBigWig.open(str(tmp_path / "x.bw")) as track:
         assert track.chroms() == {"a": 57}

@@ -43,6 +43,36 @@ rule attribute_sites:
         " --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
+rule track_contributions:
+    input:
+        source=source("track_contributions.py"),
+        contigs="results/genomes/{genome}/contigs.tsv",
+        codes="results/genomes/{genome}/codes.npy",
+        attributions=rules.attribute_sites.output.attributions,
+        sites=rules.attribute_sites.output.sites,
+        summary=rules.attribute_sites.output.summary,
+    output:
+        tracks=directory("results/{screen}/explain/{genome}/tracks"),
+    log:
+        "logs/{screen}/track_contributions/{genome}.log",
+    conda:
+        "../../envs/genome.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="1h",
+    params:
+        code=digest("track_contributions.py"),
+        genome=subpath(input.codes, parent=True),
+        attributions=subpath(input.summary, parent=True),
+    message:
+        "Writing contributions to the calls of screen {wildcards.screen} on {wildcards.genome}"
+    shell:
+        "python {input.source[0]:q} --genome-folder {params.genome:q}"
+        " --attributions {params.attributions:q}"
+        " --output-dir {output.tracks:q} > {log:q} 2>&1"
+
+
 rule measure_attention:
     input:
         source=source("measure_attention.py"),

@@ -1254,10 +1254,14 @@ def explanations_of(screen):
 
 
 def explanations(plan):
-    """Return the explanations of all screens that ask for some."""
-    return [
-        path for screen in plan.screens.values() for path in explanations_of(screen)
+    """Return the explanations of all screens that ask for some, tracks among them."""
+    screens = plan.screens.values()
+    tracks = [
+        f"{explained_folder(screen, genome)}/tracks"
+        for screen in screens
+        for genome in explained_genomes(screen)
     ]
+    return tracks + [path for screen in screens for path in explanations_of(screen)]
 
 
 def explanation_options(screen):
