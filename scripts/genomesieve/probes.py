@@ -29,7 +29,7 @@ CHANCE = {"r2": 0.0, "spearman": 0.0, "auroc": 0.5}
 PRIMARY = {False: "r2", True: "auroc"}
 """The score by which layers are compared: of numbers, of categories."""
 
-_MOST_STEPS = 300
+_MOST_STEPS = 1000
 _LEVELS = 400
 """Levels of a probe's output that resamples tell apart; the value itself is exact."""
 

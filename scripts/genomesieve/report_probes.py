@@ -216,13 +216,14 @@ def seeds_sentence(screen: Screen) -> Markup:
     """Say how alike networks from different seeds are, as spaces and unit by unit."""
     clauses = []
     for genome, found in probed(screen):
-        pairs = found.similarity[found.similarity["what"] == "trained"]
-        if len(pairs):
-            means = pairs.groupby("layer", sort=False)[["cka", "matched_units"]].mean()
-            last = means.iloc[-1]
+        if found.seeds:
+            last = found.similarity[found.similarity["layer"] == found.layers[-1]]
+            means = last.groupby("what")[["cka", "matched_units"]].mean().map(_two_digits)
+            one, other = (means.loc[what] for what in ("trained", "untrained"))
             clauses.append(
                 f"on {genome.name} in the last layer, {found.layers[-1].replace('_', ' ')}: "
-                f"{decimal(last['cka'], 2)} against {decimal(last['matched_units'], 2)}"
+                f"{one['cka']} and {one['matched_units']}, of untrained networks {other['cka']} "
+                f"and {other['matched_units']}"
             )
     return Markup(
         "<b>Networks from different seeds</b>, on the same bins: how alike they are as whole "
@@ -230,3 +231,8 @@ def seeds_sentence(screen: Screen) -> Markup:
         "correlation of units matched one to one); {}. Where the first is higher than the second, "
         "what the networks share is spread over units."
     ).format("; ".join(clauses) or ABSENT)
+
+
+def _two_digits(value: float) -> str:
+    """Write a similarity."""
+    return decimal(float(value), 2)
