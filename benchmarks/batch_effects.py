@@ -37,9 +37,6 @@ import pandas as pd
 import pysam
 import torch
 from scipy.ndimage import gaussian_filter1d
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -68,6 +65,7 @@ from genomesieve.layout import ScanLayout, make_layout  # noqa: E402
 from genomesieve.metrics import average_precision  # noqa: E402
 from genomesieve.networks import build_network, set_prior  # noqa: E402
 from genomesieve.planning import ScanPlan  # noqa: E402
+from genomesieve.probes import fit_probe  # noqa: E402
 from genomesieve.scanner import Scanner  # noqa: E402
 from genomesieve.scores import CODES, UNSCORED, count_codes  # noqa: E402
 from genomesieve.signal_scaling import set_signal_scale, training_moments  # noqa: E402
@@ -269,8 +267,9 @@ def probe(features: dict[str, np.ndarray]) -> dict:
         for part in (slice(0, half), slice(half, 2 * half))
     )
     names = np.repeat(list(features), half)
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    predicted = model.fit(first, names).predict(rest)
+    numbers = np.repeat(np.arange(len(features)), half)
+    model = fit_probe(first, numbers, len(features), regularisation=1.0)
+    predicted = np.array(list(features))[model.predict(rest).argmax(axis=1)]
     return {
         "accuracy": float((predicted == names).mean()),
         "by_laboratory": {

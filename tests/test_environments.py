@@ -248,6 +248,9 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
         "--output-dir", "explain")  # fmt: skip
     run("discover_motifs.py", "--model", "model", "--attributions", "explain",
         "--shuffles", "1", "--output-dir", "motifs")  # fmt: skip
+    run("probe_model.py", "--model", "net", *data, "--device", "cpu", "--positions", "200",
+        "--properties", "gc", "--controls", "1", "--bases", "2000", "--random-removals", "1",
+        "--repeats", "20", "--output-dir", "probes")  # fmt: skip
     run("track_contributions.py", "--genome-folder", "toy", "--attributions", "explain",
         "--output-dir", "contributions")  # fmt: skip
     row = " ".join(["0.97", "0.01", "0.01", "0.01"])

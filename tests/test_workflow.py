@@ -451,9 +451,9 @@ def test_commands_of_the_demo_are_understood(repository, tmp_path):
     assert assert_commands_are_understood(plan) == scripts - {
         *("summarise_run", "import_model", "combine_seeds", "harvest_negatives", "encode_signal"),
         *("fetch_file", "pretrain_model", "adapt_model", "estimate_fisher", "measure_forgetting"),
-        *("attribute_sites", "measure_attention", "track_contributions"),
-        *("score_variants", "index_variants", "intervene_motifs", "design_sequences"),
-        "discover_motifs",
+        *("attribute_sites", "measure_attention", "track_contributions", "probe_model"),
+        *("discover_motifs", "intervene_motifs", "design_sequences"),
+        *("score_variants", "index_variants"),
     }
     jobs = planned_jobs(plan)
     assert (jobs["unpack_file"], jobs["encode_genome"], jobs["evaluate_scan"]) == (5, 3, 2)
@@ -512,6 +512,26 @@ def test_commands_of_designs_are_understood(repository, tmp_path):
         plan = snakemake(repository, tmp_path, "--configfile", str(path), "--dry-run")
         assert plan.returncode == 1
         assert message in plan.stdout + plan.stderr
+
+
+def test_hidden_layers_are_probed_where_asked_for(repository, tmp_path):
+    """Where a genome has an annotation its genes are looked for too."""
+    path = write_toy(tmp_path, explain={"probes": {"seed": 3, "properties": ["gc", "strand"]}})
+    (tmp_path / "toy.gtf").touch()
+    genes = "genome\tfasta\tannotation\ntoy\ttoy.fa\ttoy.gtf\n"
+    (tmp_path / "genomes.tsv").write_text(genes)
+    arguments = ("--configfile", str(path), "--dry-run", "--printshellcmds")
+    plan = snakemake(repository, tmp_path, *arguments)
+    assert "probe_model" in assert_commands_are_understood(plan)
+    assert planned_jobs(plan)["probe_model"] == 1
+    assert "--properties gc,strand" in plan.stdout and "--random-removals 8" in plan.stdout
+    assert "--genes toy=toy.gtf" in plan.stdout
+    path = write_toy(tmp_path, explain={"probes": {"genes": False}})
+    (tmp_path / "genomes.tsv").write_text(genes)
+    plan = snakemake(repository, tmp_path, *arguments)
+    assert planned_jobs(plan)["probe_model"] == 1 and "--genes" not in plan.stdout
+    path = write_toy(tmp_path, explain={"probes": False})
+    assert "probe_model" not in planned_jobs(snakemake(repository, tmp_path, *arguments))
 
 
 def test_files_from_elsewhere_are_fetched_first(repository, tmp_path):

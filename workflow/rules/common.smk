@@ -1223,7 +1223,7 @@ def time_logs(wildcards):
 # --- explanations --------------------------------------------------------------------------------
 
 
-EXPLANATION_PARTS = ("motifs", "interventions", "attention")
+EXPLANATION_PARTS = ("motifs", "interventions", "attention", "probes")
 """Parts of an explanation that have a rule; each writes explain/{genome}/{part}/summary.json."""
 
 
@@ -1237,6 +1237,9 @@ def explained_genomes(screen, part=""):
         return []
     if part == "attention" and not screen.attends:
         return []
+    if part == "probes":
+        # Probes are fitted on one part of a genome and scored on another.
+        return [name for name in screen.scan_genomes if name in screen.split_genomes]
     return list(screen.scan_genomes)
 
 
@@ -1306,6 +1309,59 @@ def attention_options(wildcards):
     """Write the settings of a screen's look at attention as options."""
     settings = screen_of(wildcards).settings["explain"]["attention"]
     return " ".join(option(f"--{name}", [value]) for name, value in settings.items())
+
+
+def probed_genomes(wildcards):
+    """Return a genome and, for its laboratory, one of each other batch that was trained on."""
+    screen, genome = screen_of(wildcards), wildcards.genome
+    found = {screen.batches.get(genome): genome} if screen.batches else {"": genome}
+    for name in screen.split_genomes if screen.batches else ():
+        found.setdefault(screen.batches.get(name), name)
+    return list(found.values())
+
+
+def for_probed_genomes(path):
+    """Return an input function: a file of each genome whose states are probed together."""
+
+    def files(wildcards):
+        return [
+            path.format(genome=genome, screen=wildcards.screen)
+            for genome in probed_genomes(wildcards)
+        ]
+
+    return files
+
+
+def probed_annotations(wildcards):
+    """Return the annotations (and tables of aliases) of genomes whose states are probed."""
+    if not screen_of(wildcards).settings["explain"]["probes"]["genes"]:
+        return []
+    genomes = [PLAN.genomes[genome] for genome in probed_genomes(wildcards)]
+    return [file for one in genomes for file in (one.annotation, one.alias) if file]
+
+
+def probe_options(wildcards):
+    """Write the data and the settings of a screen's probes as options."""
+    screen = screen_of(wildcards)
+    settings = dict(screen.settings["explain"]["probes"])
+    genomes, genes = probed_genomes(wildcards), settings.pop("genes")
+    files = {"--genes": "annotation", "--alias": "alias"} if genes else {}
+    options = [genome_options(screen, genomes)]
+    for name, column in files.items():
+        known = [one for one in genomes if getattr(PLAN.genomes[one], "annotation")]
+        paths = {one: getattr(PLAN.genomes[one], column) for one in known}
+        options.append(
+            option(name, [f"{one}={path}" for one, path in paths.items() if path])
+        )
+    batches = {one: screen.batches.get(one) for one in genomes}
+    options.append(
+        option("--laboratory", [f"{one}={b}" for one, b in batches.items() if b])
+    )
+    options.append(option("--ignore-margin", [screen.settings["ignore_margin"]]))
+    settings["properties"] = ",".join(settings["properties"])
+    for name, value in settings.items():
+        options.append(option(f"--{name.replace('_', '-')}", [value]))
+    return " ".join(filter(None, options))
 
 
 def attribution_memory(wildcards, attempt):
