@@ -20,6 +20,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/explanations.smk"
 include: "workflow/rules/packages.smk"
 include: "workflow/rules/genome.smk"
 include: "workflow/rules/sites.smk"
