@@ -167,7 +167,7 @@ def write_inputs(folder: Path) -> None:
     (folder / "split.json").write_text(json.dumps({"contigs": lists}))
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(900)
 def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch):
     """From a package and a FASTA to the report, each script in its own environment."""
     run = Runner(repository, pythons, tmp_path)
