@@ -20,6 +20,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/explanations.smk"
 include: "workflow/rules/packages.smk"
 include: "workflow/rules/genome.smk"
 include: "workflow/rules/sites.smk"
@@ -29,9 +30,12 @@ include: "workflow/rules/rounds.smk"
 include: "workflow/rules/scan.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/attribute.smk"
+include: "workflow/rules/motifs.smk"
+include: "workflow/rules/interventions.smk"
 include: "workflow/rules/probes.smk"
 include: "workflow/rules/stages.smk"
 include: "workflow/rules/explain.smk"
+include: "workflow/rules/design.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -56,3 +60,4 @@ rule all:
         stage_targets(PLAN),
         explanations(PLAN),
         variant_targets(PLAN),
+        design_targets(PLAN),

@@ -57,14 +57,12 @@ from genomesieve.command_line import (
     run_script,
 )
 from genomesieve.devices import choose_devices
-from genomesieve.domain_norm import domain_norms
 from genomesieve.errors import InputError
 from genomesieve.files import existing_file, read_table, whole_file, write_json, write_table
 from genomesieve.genome import EncodedGenome, check_intervals
-from genomesieve.laboratory_statistics import bundle_for_genome
+from genomesieve.laboratory_statistics import bundle_of_scan
 from genomesieve.model_description import require_calibrated
 from genomesieve.promises import operating_threshold
-from genomesieve.scan_files import read_layout
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +106,7 @@ def run(arguments: argparse.Namespace) -> None:
             "expected one that sees the sequence alone"
         )
     genome = EncodedGenome.open(arguments.genome_folder)
-    bundle = for_genome(bundle, genome, arguments)
+    bundle = bundle_of_scan(bundle, genome, arguments.scan, arguments.laboratory)
     sites, dropped = choose_sites(arguments, bundle, genome)
     settings = AttributionSettings(
         flank=arguments.flank,
@@ -120,19 +118,6 @@ def run(arguments: argparse.Namespace) -> None:
     found = attribute(bundle, genome, sites, settings, device)
     write(arguments.output_dir, bundle, genome, sites, found, dropped)
     logger.info("%s: %d sites", genome.name, len(sites))
-
-
-def for_genome(bundle: Bundle, genome: EncodedGenome, arguments: argparse.Namespace) -> Bundle:
-    """Return the bundle with the statistics that its scan of this genome had."""
-    if not domain_norms(bundle.network):
-        return bundle
-    if arguments.scan is None:
-        raise InputError(
-            f"model {arguments.model} has norm domain, whose statistics follow from the scan; "
-            "expected --scan"
-        )
-    layout = read_layout(arguments.scan, bundle.architecture.resolution)
-    return bundle_for_genome(bundle, genome, layout, arguments.laboratory)[0]
 
 
 def choose_sites(

@@ -44,10 +44,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 
-from genomesieve.bundle import Bundle, load_bundle
+from genomesieve.bundle import load_bundle
 from genomesieve.command_line import (
     add_code_argument,
     add_device_arguments,
@@ -59,7 +58,7 @@ from genomesieve.errors import InputError
 from genomesieve.files import whole_file, write_json
 from genomesieve.genome import EncodedGenome
 from genomesieve.laboratory_statistics import bundle_for_genome
-from genomesieve.layout import ScanLayout, make_layout
+from genomesieve.layout import whole_layout
 from genomesieve.scanner import Scanner
 from genomesieve.variant_effects import VariantScorer, variant_scanner_plan
 from genomesieve.variant_output import extend_header, format_record
@@ -110,9 +109,9 @@ def score(arguments: argparse.Namespace) -> None:
     plan = variant_scanner_plan(bundle, arguments.precision)
     genome = EncodedGenome.open_checked(arguments.genome_folder, arguments.genome_folder.name)
     reader = VariantReader(arguments.variants, genome, arguments.longest)
-    adapted, statistics = bundle_for_genome(
-        bundle, genome, whole_layout(genome, bundle), arguments.laboratory
-    )
+    seen = bundle.architecture
+    layout = whole_layout(genome, seen.resolution, seen.context)
+    adapted, statistics = bundle_for_genome(bundle, genome, layout, arguments.laboratory)
     calibrations = [bundle.calibration["classes"][name] for name in bundle.classes]
     scorer = VariantScorer(Scanner(adapted, plan, device), genome, calibrations, arguments.distance)
     begin = time.monotonic()
@@ -144,23 +143,6 @@ def score(arguments: argparse.Namespace) -> None:
         counts["scored"],
         counts["alleles"],
         seconds,
-    )
-
-
-def whole_layout(genome: EncodedGenome, bundle: Bundle) -> ScanLayout:
-    """Return all bins of a genome, on which norm `domain` measures an unknown laboratory."""
-    contigs = genome.contigs
-    parts = pd.DataFrame(
-        {"contig": contigs["contig"], "start": 0, "end": contigs["length"], "part": "screen"}
-    )
-    architecture = bundle.architecture
-    return make_layout(
-        parts[parts["end"] > 0],
-        contigs,
-        ("screen",),
-        architecture.resolution,
-        architecture.context,
-        genome.name,
     )
 
 

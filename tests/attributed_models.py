@@ -28,6 +28,11 @@ MODELS = [
         "equivariant",
     ),
     ({"preset": "motif_cnn", "channels": 8, "pool_margin": 120}, "independent", "augment"),
+    (
+        {"preset": "motif_cnn", "channels": 8, "trunk": "dilated", "shortcut": True},
+        "independent",
+        "equivariant",
+    ),
     ({"preset": "kmer", "k": 2}, "independent", "augment"),
     ({"preset": "pwm", "width": 9, "left": 4, "margins": [0, 2]}, "independent", "augment"),
 ]

@@ -246,11 +246,23 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
     run("attribute_sites.py", "--model", "model", "--genome-folder", "toy", "--scan", "scan",
         "--most", "2", "--steps", "2", "--references", "1", "--device", "cpu",
         "--output-dir", "explain")  # fmt: skip
+    run("discover_motifs.py", "--model", "model", "--attributions", "explain",
+        "--shuffles", "1", "--output-dir", "motifs")  # fmt: skip
     run("probe_model.py", "--model", "net", *data, "--device", "cpu", "--positions", "200",
         "--properties", "gc", "--controls", "1", "--bases", "2000", "--random-removals", "1",
         "--repeats", "20", "--output-dir", "probes")  # fmt: skip
     run("track_contributions.py", "--genome-folder", "toy", "--attributions", "explain",
         "--output-dir", "contributions")  # fmt: skip
+    row = " ".join(["0.97", "0.01", "0.01", "0.01"])
+    head = "MEME version 4\n\nMOTIF a\nletter-probability matrix: alength= 4 w= 2\n"
+    (tmp_path / "a.meme").write_text(f"{head}{row}\n{row}\n")
+    run("intervene_motifs.py", "--model", "model", "--genome-folder", "toy", "--motifs", "a.meme",
+        "--sites", "explain/sites.tsv", "--flank", "2", "--background-count", "2",
+        "--device", "cpu", "--output-dir", "interventions")  # fmt: skip
+    (tmp_path / "places.bed").write_text("chr1\t500\t501\tp\t0\t+\n")
+    run("design_sequences.py", "--model", "model", "--genome-folder", "toy", "--sites",
+        "places.bed", "--target", '{"donor": "high"}', "--edits", "1", "--flank", "2",
+        "--device", "cpu", "--output-dir", "designs")  # fmt: skip
     (tmp_path / "few.bed").write_text("chr1\t900\t901\tdonor\t0\t+\n")
     run("train_model.py", *data, *labels, "--windows", "a.parquet", "--output-dir", "attends",
         "--model", json.dumps(ATTENDING),

@@ -138,6 +138,7 @@ def test_memory_grows_with_attempts_except_in_training(repository):
     growing = {r for r, one in profile["set-resources"].items() if "attempt" in str(one)}
     others = {"adapt_model", "estimate_fisher", "pretrain_model"}
     others |= {"attribute_sites", "measure_attention", "probe_model", "score_variants"}
+    others |= {"intervene_motifs", "design_sequences"}
     assert set(profile["set-resources"]) - growing == NETWORK_RULES | others
     for file, rule in (
         *(("train", "train_model"), ("stages", "adapt_model")),

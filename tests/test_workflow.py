@@ -452,6 +452,7 @@ def test_commands_of_the_demo_are_understood(repository, tmp_path):
         *("summarise_run", "import_model", "combine_seeds", "harvest_negatives", "encode_signal"),
         *("fetch_file", "pretrain_model", "adapt_model", "estimate_fisher", "measure_forgetting"),
         *("attribute_sites", "measure_attention", "track_contributions", "probe_model"),
+        *("discover_motifs", "intervene_motifs", "design_sequences"),
         *("score_variants", "index_variants"),
     }
     jobs = planned_jobs(plan)
@@ -463,11 +464,54 @@ def test_calls_are_explained_where_asked_for(repository, tmp_path):
     plan = snakemake(
         repository, tmp_path, "--configfile", str(path), "--dry-run", "--printshellcmds"
     )
-    wanted = {"attribute_sites", "track_contributions"}
+    wanted = {"attribute_sites", "discover_motifs", "track_contributions"}
     assert wanted <= assert_commands_are_understood(plan)
     assert all(planned_jobs(plan)[name] == 1 for name in wanted)
     assert "measure_attention" not in planned_jobs(plan)
     assert "--most 3 --flank 100" in plan.stdout and "--no-indels" in plan.stdout
+
+
+def test_motifs_of_a_file_are_implanted(repository, tmp_path):
+    (tmp_path / "own.meme").touch()
+    wanted = {"file": "own.meme", "shifts": [-7, 3], "names": ["Reb1"]}
+    path = write_toy(tmp_path, explain={"sites": 3, "motifs": False, "interventions": wanted})
+    plan = snakemake(
+        repository, tmp_path, "--configfile", str(path), "--dry-run", "--printshellcmds"
+    )
+    assert "intervene_motifs" in assert_commands_are_understood(plan)
+    assert planned_jobs(plan)["intervene_motifs"] == 1
+    assert "--motifs own.meme" in plan.stdout and "--names Reb1" in plan.stdout
+    assert "--shifts=-7,3" in plan.stdout and "--hits" not in plan.stdout
+
+
+def test_no_motifs_are_implanted_where_there_are_none(repository, tmp_path):
+    path = write_toy(tmp_path, explain={"motifs": False})
+    plan = snakemake(repository, tmp_path, "--configfile", str(path), "--dry-run")
+    jobs = planned_jobs(plan)
+    assert jobs["attribute_sites"] == 1 and "intervene_motifs" not in jobs
+
+
+def test_commands_of_designs_are_understood(repository, tmp_path):
+    (tmp_path / "places.bed").touch()
+    first = {"genome": "toy", "sites": "places.bed", "target": {"donor": "high"}}
+    other = first | {"target": {"donor": 2.5, "acceptor": "low"}, "shuffle": True}
+    other |= {"protect": ["-3:6", "10:20"], "beam": 9}
+    designs = {"strong": first, "measured": other}
+    path = write_toy(tmp_path, designs=designs)
+    plan = snakemake(
+        repository, tmp_path, "--configfile", str(path), "--dry-run", "--printshellcmds"
+    )
+    assert "design_sequences" in assert_commands_are_understood(plan)
+    assert planned_jobs(plan)["design_sequences"] == 2
+    assert "--protect=-3:6,10:20 --shuffle" in plan.stdout and "--beam 9" in plan.stdout
+    for change, message in (
+        ({"genome": "toi"}, "designs.strong is on genome 'toi', not a row of"),
+        ({"target": {"doner": "high"}}, "designs.strong.target: 'doner' is no class"),
+    ):
+        write_toy(tmp_path, designs={"strong": first | change})
+        plan = snakemake(repository, tmp_path, "--configfile", str(path), "--dry-run")
+        assert plan.returncode == 1
+        assert message in plan.stdout + plan.stderr
 
 
 def test_hidden_layers_are_probed_where_asked_for(repository, tmp_path):

@@ -658,6 +658,7 @@ def _screen(name: str, settings: dict, genomes: Mapping[str, Genome], tracks: li
     _check_auxiliary(screen, tracks, where)
     _check_explanation(screen, where)
     _check_variants(screen, genomes, where)
+    _check_designs(screen, genomes, where)
     return screen
 
 
@@ -756,6 +757,28 @@ def _check_variants(screen: Screen, genomes: Mapping[str, Genome], where: str) -
             raise InputError(
                 f"{where}.variants.{name}: the network sees {', '.join(screen.signals)} beside the "
                 "sequence; expected no signals: nobody knows them of the other allele"
+            )
+
+
+def _check_designs(screen: Screen, genomes: Mapping[str, Genome], where: str) -> None:
+    """Raise InputError where designs are on no genome or want classes that there are not."""
+    for name, one in screen.settings["designs"].items():
+        here = f"{where}.designs.{name}"
+        if one["genome"] not in genomes:
+            raise InputError(
+                f"{here} is on genome {one['genome']!r}, not a row of the sheet; "
+                f"{_nearest(one['genome'], genomes)}"
+            )
+        for kind in one["target"]:
+            if kind not in screen.settings["classes"]:
+                raise InputError(
+                    f"{here}.target: {kind!r} is no class; "
+                    f"{_nearest(kind, screen.settings['classes'])}"
+                )
+        if screen.signals:
+            raise InputError(
+                f"{here}: the network sees {', '.join(screen.signals)} beside the sequence; "
+                "expected no signals: nobody knows them of changed sequence"
             )
 
 

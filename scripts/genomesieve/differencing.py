@@ -297,6 +297,8 @@ class Differencer:
         self._seen = _Recorder(self.network).record(trial)
         self._follow = [node for node in network.graph.nodes if self._is_followed(node)]
         for node in self._follow:
+            if self._seen[node].ndim < 2:
+                raise NotTraceable(f"{node.name} has no axis beside the rows")
             if self._seen[node].shape[0] != 1:
                 raise NotTraceable(f"{node.name} changes the number of rows")
         self._plan()

@@ -7,6 +7,12 @@ from collections.abc import Iterator
 PARTS = ("motifs", "interventions", "attention", "probes")
 """What follows the attribution of calls; each can be switched off, or given settings of its own."""
 
+JASPAR_GROUPS = ("fungi", "plants", "vertebrates", "insects", "nematodes", "urochordates")
+"""Taxonomic groups of JASPAR CORE, by which known motifs are chosen."""
+
+MOTIF_SOURCES = (*JASPAR_GROUPS, "all", "none")
+"""Known motifs that are no file."""
+
 
 def expand_explanations(document: dict) -> dict:
     """Write `true` as a table without entries, so that a schema can fill in its defaults.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,9 +19,11 @@ from torch import Tensor
 from genomesieve.architecture import Architecture
 from genomesieve.bundle import Bundle
 from genomesieve.domain_norm import adapt_to_laboratory, domain_norms, fix_laboratory
+from genomesieve.errors import InputError
 from genomesieve.gathering import one_hot, with_channels
 from genomesieve.genome import EncodedGenome, gather_windows
 from genomesieve.layout import ScanLayout
+from genomesieve.scan_files import read_layout
 from genomesieve.signals import gather_signals
 from genomesieve.symmetry import mirrored_inputs
 
@@ -94,3 +97,33 @@ def bundle_for_genome(
     with torch.inference_mode(False):
         network = adapt_to_laboratory(bundle.network, windows)
     return replace(bundle, network=network), "own data"
+
+
+def bundle_of_scan(
+    bundle: Bundle, genome: EncodedGenome, scan: Path | None, laboratory: str
+) -> Bundle:
+    """Return the bundle with the statistics that its scan of a genome had.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    genome : EncodedGenome
+    scan : Path or None
+        Folder of merge_scan, which says what was scanned.
+    laboratory : str
+        Where the genome's data comes from; empty if nobody says.
+
+    Raises
+    ------
+    InputError
+        If there are such statistics and no scan.
+    """
+    if not domain_norms(bundle.network):
+        return bundle
+    if scan is None:
+        raise InputError(
+            f"model {bundle.name} has norm domain, whose statistics follow from the scan; "
+            "expected --scan"
+        )
+    layout = read_layout(scan, bundle.architecture.resolution)
+    return bundle_for_genome(bundle, genome, layout, laboratory)[0]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from genomesieve.genome import check_intervals, contig_rows
+from genomesieve.genome import EncodedGenome, check_intervals, contig_rows
 
 SMALLEST_BLOCK = 100_000
 BLOCK_CONTEXTS = 10
@@ -161,3 +161,24 @@ def _cut_blocks(
     blocks = pd.DataFrame(rows, columns=["part", "first_bin", "end_bin"])
     blocks.insert(0, "block", np.arange(len(blocks)))
     return blocks
+
+
+def whole_layout(genome: EncodedGenome, resolution: int, context: int) -> ScanLayout:
+    """Return all bins of a genome, on which norm `domain` measures an unknown laboratory.
+
+    Parameters
+    ----------
+    genome : EncodedGenome
+    resolution, context : int
+        Of the network: bases a bin, and bases that are seen on each side of one.
+
+    Returns
+    -------
+    ScanLayout
+    """
+    contigs = genome.contigs
+    parts = pd.DataFrame(
+        {"contig": contigs["contig"], "start": 0, "end": contigs["length"], "part": "screen"}
+    )
+    parts = parts[parts["end"] > 0]
+    return make_layout(parts, contigs, ("screen",), resolution, context, genome.name)

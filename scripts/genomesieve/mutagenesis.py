@@ -117,12 +117,13 @@ def cut_windows(
 
 
 class MutantScorer:
-    """Scores mutants of windows for one class.
+    """Scores mutants of windows for one class, or for all.
 
     Parameters
     ----------
     bundle : Bundle
-    class_index : int
+    class_index : int or None
+        None for all classes: scores then have a last axis of classes.
     device : torch.device
     alphabet : Alphabet
     differencing : bool
@@ -135,13 +136,14 @@ class MutantScorer:
     def __init__(
         self,
         bundle: Bundle,
-        class_index: int,
+        class_index: int | None = None,
         device: torch.device | None = None,
         alphabet: Alphabet = DNA,
         differencing: bool = True,
         rows: int = _ROWS,
     ):
         self.class_index, self.labels, self.alphabet = class_index, bundle.labels, alphabet
+        self.classes = len(bundle.classes)
         self.device = device or torch.device("cpu")
         architecture = bundle.architecture
         length = architecture.stride + 2 * architecture.context
@@ -184,7 +186,7 @@ class MutantScorer:
 
         Returns
         -------
-        numpy.ndarray, shape=(sites,), dtype=float32
+        numpy.ndarray, shape=(sites,) or (sites, classes), dtype=float32
             Log-odds.
         """
         with torch.inference_mode():
@@ -206,7 +208,7 @@ class MutantScorer:
 
         Returns
         -------
-        numpy.ndarray, shape=(sites, mutants), dtype=float32
+        numpy.ndarray, shape=(sites, mutants) or (sites, mutants, classes), dtype=float32
             Log-odds.
         """
         with torch.inference_mode():
@@ -224,11 +226,11 @@ class MutantScorer:
         return self._pick(logits.unflatten(0, codes.shape[:2]))
 
     def _pick(self, logits: Tensor) -> Tensor:
-        """Turn logits (sites, mutants, outputs, bins) into log-odds (sites, mutants)."""
-        scores = log_odds(logits.flatten(0, 1), self.labels)[:, self.class_index]
+        """Turn logits (sites, mutants, outputs, bins) into log-odds of the sites' bins."""
+        index = self._bins[:, None, None, None].expand(*logits.shape[:3], 1)
+        scores = log_odds(logits.gather(3, index).flatten(0, 1), self.labels).squeeze(2)
         scores = scores.unflatten(0, logits.shape[:2])
-        index = self._bins[:, None, None].expand(-1, logits.shape[1], 1)
-        return scores.gather(2, index).squeeze(2)
+        return scores if self.class_index is None else scores[..., self.class_index]
 
 
 @dataclass(frozen=True)
@@ -281,12 +283,12 @@ def measure_effects(
         mine = windows.take(rows)
         anchor = int(mine.anchors[0])
         scores[rows] = before = scorer.reference(mine.seen, mine.bins)
-        places = range(max(offsets.start + anchor, 0), min(offsets.stop + anchor, mine.length))
+        places = places_in_reach(offsets, anchor, mine.length)
         if not len(places):
             continue
         columns = slice(places.start - anchor - offsets.start, places.stop - anchor - offsets.start)
         known = mine.seen[:, places.start : places.stop] != scorer.alphabet.unknown
-        found = _substitute(scorer, mine, places) - before[:, None, None]
+        found = score_substitutions(scorer, mine, places) - before[:, None, None]
         own = mine.seen[:, places.start : places.stop, None] == np.arange(size)
         substitutions[rows, columns] = np.where(own, 0, _known(found, known))
         if indels:
@@ -310,10 +312,32 @@ def _groups(anchors: np.ndarray, most: int) -> Iterator[np.ndarray]:
         yield from (rows[first : first + most] for first in range(0, len(rows), most))
 
 
-def _substitute(scorer: MutantScorer, windows: SiteWindows, places: range) -> np.ndarray:
-    """Score every other letter at every place; (sites, places, letters), the own letter is 0."""
+def places_in_reach(offsets: range, anchor: int, length: int) -> range:
+    """Return the places of a window that stand at some of the offsets from its anchor."""
+    first = max(offsets.start + anchor, 0)
+    return range(first, max(first, min(offsets.stop + anchor, length)))
+
+
+def score_substitutions(scorer: MutantScorer, windows: SiteWindows, places: range) -> np.ndarray:
+    """Score every other letter at every place of the windows last given to `reference`.
+
+    Parameters
+    ----------
+    scorer : MutantScorer
+    windows : SiteWindows
+        At most `scorer.sites`.
+    places : range
+        Of the bases that the network sees, step 1.
+
+    Returns
+    -------
+    numpy.ndarray, shape=(sites, places, letters) or (sites, places, letters, classes)
+        Log-odds, float32; 0 for the letter that stands there. What is said of an unknown base
+        means nothing.
+    """
     size, seen = scorer.alphabet.size, windows.seen
-    result = np.zeros((len(windows), len(places), size), dtype=np.float32)
+    classes = (scorer.classes,) if scorer.class_index is None else ()
+    result = np.zeros((len(windows), len(places), size, *classes), dtype=np.float32)
     together = max(1, scorer.rows // (len(windows) * (size - 1)))
     if scorer.follows:
         together = min(together, _MOST_PLACES)
@@ -328,9 +352,10 @@ def _substitute(scorer: MutantScorer, windows: SiteWindows, places: range) -> np
         each = np.arange(width)
         changed[:, each, :, each] = letters.transpose(1, 0, 2)
         scores = scorer.mutants(first, changed.reshape(len(windows), -1, width))
-        scores = scores.reshape(letters.shape)
+        scores = scores.reshape(*letters.shape, *classes)
         part = result[:, first - places.start : first - places.start + width]
-        np.put_along_axis(part, letters.astype(np.int64), scores, axis=2)
+        where = letters.astype(np.int64).reshape(*letters.shape, *(1 for _ in classes))
+        np.put_along_axis(part, where, scores, axis=2)
     return result
 
 
