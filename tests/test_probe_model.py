@@ -10,9 +10,12 @@ import pytest
 import torch
 
 import probe_model
+from attributed_models import make_bundle
+from custom_networks import CONTEXT, RECIPE
 from genomesieve.alphabet import DNA
 from genomesieve.architecture import resolve_architecture
 from genomesieve.bundle import Bundle, load_bundle, save_bundle
+from genomesieve.custom_network import build_custom_network, load_code
 from genomesieve.ensemble import Ensemble
 from genomesieve.gathering import one_hot
 from genomesieve.hidden_states import list_layers
@@ -94,7 +97,7 @@ def run(genome, bundle, output, *options):
             *("--model", str(model), "--device", "cpu", "--threads", "1"),
             *(item for key, path in named.items() for item in (f"--{key}", f"toy={genome / path}")),
             *("--flank", "0", "--positions", "1500", "--bases", "60000", "--repeats", "200"),
-            *("--controls", "2", "--random-removals", "4", "--type-length", "4", "--words", "2"),
+            *("--controls", "3", "--random-removals", "4", "--type-length", "5", "--words", "2"),
             *(*map(str, options), "--output-dir", str(output / "probes")),
         ]
     )
@@ -146,16 +149,24 @@ def test_a_unit_that_is_gc_is_found(used):
         assert selective["low"] > 0.9 and selective["chance"] == 0
 
 
+def test_an_untrained_network_gives_gc_away(used):
+    """Random filters of single letters count letters: no learning is needed to read GC."""
+    probes, *_ = used
+    untrained = score(probes, "untrained")
+    assert untrained["low"] > 0.3
+    assert score(probes, "control", layer="pool")["high"] < 0.1
+
+
 def test_control_tasks_are_at_chance_on_types_that_were_not_seen(used):
     """No probe knows what it was never told, whatever it reads of the property itself."""
     probes, _, _, summary = used
     unseen = probes[probes["what"] == "control_unseen"]
     unseen = unseen[unseen["metric"].isin(["r2", "auroc"])]
     assert len(unseen) == summary["unseen_controls"]["probes"] >= 10
-    # One in forty intervals lies above chance by chance.
-    assert summary["unseen_controls"]["above_chance"] <= 1
+    # One in forty intervals lies above chance by chance; both layers hold the same numbers.
+    assert summary["unseen_controls"]["above_chance"] <= 2
     assert (unseen["score"] - unseen["chance"]).mean() < 0.01
-    assert ((unseen["low"] <= unseen["chance"]) | (unseen["score"] < 0.05)).all()
+    assert (unseen["score"] - unseen["chance"]).max() < 0.07
 
 
 def test_what_has_nothing_to_do_with_sequence_is_not_read(used):
@@ -246,6 +257,60 @@ def test_members_of_an_ensemble_are_compared(genome, tmp_path):
     assert pairs[7, 8]["matched_units"] == pytest.approx(0.75)  # one of four never changes
     assert pairs[7, 9]["cka"] < 0.99
     assert {"untrained", "trained_untrained"} < set(similarity["what"])
+
+
+KINDS = [
+    ({"preset": "gru", "channels": 8, "window": 100, "reach": 5}, "independent", "augment"),
+    ({"preset": "transformer", "window": 100, "reach": 5}, "independent", "average"),
+    ({"preset": "motif_cnn", "channels": 8, "shortcut": True}, "exclusive", "equivariant"),
+    ({"preset": "spliceai", "channels": 8, "dilations": [600, 600], "skips": 1}, "exclusive",
+     "augment"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("model", "labels", "reverse_complement"), KINDS)
+def test_networks_of_every_kind_are_probed(genome, tmp_path, model, labels, reverse_complement):
+    """Those that mix over length, and those that see so far that bins share a window."""
+    bundle = make_bundle(model, labels, reverse_complement)
+    bundle.classes = ["strong", "purine"]
+    options = ("--properties", "gc,distance", "--positions", 400, "--bases", 6000)
+    options += ("--random-removals", 1, "--controls", 1)
+    assert run(genome, bundle, tmp_path, *options) == 0
+    probes, interventions, _, summary = read(tmp_path)
+    trained = probes[(probes["what"] == "trained") & (probes["property"] == "gc")]
+    assert list(trained["layer"].unique()) == [one["layer"] for one in summary["layers"]]
+    assert np.isfinite(probes["score"]).all()
+    assert trained.loc[trained["metric"] == "r2", "score"].max() > 0.02
+    assert summary["positions"]["test"] > 250
+
+
+def test_a_model_without_a_site_there_is_probed_all_the_same(genome, tmp_path):
+    """There is nothing to lose: losses are not known."""
+    bundle = set_by_hand(USES_GC)
+    bundle.classes = ["this", "that"]
+    assert run(genome, bundle, tmp_path, "--properties", "gc,distance") == 0
+    _, interventions, _, summary = read(tmp_path)
+    assert interventions["loss"].isna().all() and len(interventions) == 8
+    assert summary["properties"][0]["verdict"] == "present"
+    assert summary["left_out"] == {"distance": "the same at all positions of part train"}
+
+
+def test_a_network_of_ones_own_is_probed(genome, tmp_path, capsys):
+    model = {"preset": "custom", "context": CONTEXT, "outputs": ["background", "purine", "strong"]}
+    architecture = resolve_architecture(model)
+    path = f"{RECIPE}:SmallNetwork"
+    code = load_code(path)
+    names = ["strong", "purine"]
+    network = build_custom_network(code, architecture, names, "exclusive").eval()
+    rest = architecture, names, False, "exclusive"
+    bundle = Bundle("custom", network, *rest, code=code.describe())
+    options = ("--properties", "gc", "--flank", 3, "--network-code", path)
+    assert run(genome, bundle, tmp_path, *options) == 0
+    probes, *_ = read(tmp_path)
+    assert {"motifs", "norm", "pairs", "head"} <= set(probes["layer"])
+    assert score(probes, "trained", layer="motifs")["score"] > 0.5
+    assert run(genome, bundle, tmp_path) == 1
+    assert "--network-code" in capsys.readouterr().err
 
 
 def test_a_trained_network_is_probed_with_its_genes(planted, calibrated, tmp_path):

@@ -148,12 +148,10 @@ def sample_places(
     layout = make_layout(split, genome.contigs, (part,), resolution, context, genome.name)
     generator = np.random.default_rng(seed)
     core, each = probe_core(architecture)
-    windows = min(-(-count // each), layout.bins)
-    chosen = np.sort(generator.choice(layout.bins, windows, replace=False)) if windows else []
-    contig, start = layout.positions_of(np.asarray(chosen, dtype=np.int64))
-    grid = max(architecture.stride, core if each > 1 else resolution)
-    window = start // grid * grid
-    distinct = np.unique(np.stack([contig, window], axis=1), axis=0)
+    # Where a part has few windows, each gives more bins.
+    there = max(1, layout.bins * resolution // core)
+    each = min(core // resolution, max(each, -(-count // there)))
+    distinct = _choose_windows(layout, max(architecture.stride, core), count // each + 1, generator)
     bins = _choose_bins(genome, layout, distinct, core, each, generator)
     kept = bins[:, 0] >= 0
     if not kept.any():
@@ -167,6 +165,26 @@ def sample_places(
     shown = np.repeat(minus, each)
     rest = len(layout.blocks), window, core, resolution
     return Places(genome, rows, start, shown, block, *rest)
+
+
+def _choose_windows(
+    layout: ScanLayout, grid: int, count: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Choose windows that begin on a grid, each as likely as it has scored bins; (n, 2).
+
+    Returns
+    -------
+    numpy.ndarray, shape=(n, 2)
+        Row of the contig and first base, sorted.
+    """
+    # Several bins may lie in one window: enough of them to find the windows that are wanted.
+    anchors = min(layout.bins, count * (8 if grid > layout.resolution else 1))
+    chosen = generator.choice(layout.bins, anchors, replace=False) if anchors else []
+    contig, start = layout.positions_of(np.asarray(chosen, dtype=np.int64))
+    found = np.stack([contig, start // grid * grid], axis=1)
+    first = np.sort(np.unique(found, axis=0, return_index=True)[1])[:count]
+    kept = found[first]
+    return kept[np.lexsort((kept[:, 1], kept[:, 0]))]
 
 
 def _choose_bins(

@@ -52,8 +52,9 @@ def judge_property(name: str, probes: pd.DataFrame, interventions: pd.DataFrame)
         verdict = (USED if users else PRESENT) if len(erased) else NOT_TRIED
     result |= {"verdict": verdict, "used_by": users}
     if len(erased):
+        result["readable_after_erasure"] = _number(erased["readable_after"].iloc[0])
+    if erased["excess"].notna().any():
         worst = erased.loc[erased["excess"].astype(float).idxmax()]
-        result["readable_after_erasure"] = _number(worst["readable_after"])
         result["largest_excess"] = {"class": worst["class"], **_figures("excess", worst, "excess_")}
     return result
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
@@ -16,7 +18,9 @@ from sklearn.metrics import (
 from genomesieve.alphabet import DNA
 from genomesieve.bootstrap import block_weights
 from genomesieve.control_tasks import UNKNOWN, control_values, middle_types, unseen_types
-from genomesieve.layer_probes import word_counts
+from genomesieve.layer_probes import PARTS, Prober, selectivity, word_counts
+from genomesieve.probe_settings import ProbeSettings
+from genomesieve.probed_properties import Property
 from genomesieve.probes import best_unit, chance, fit_probe, score_probe
 
 
@@ -160,3 +164,45 @@ def test_words_are_counted_as_by_hand():
     assert found[0, words["CA"]] == found[0, words["CG"]] == pytest.approx(1 / 4)
     assert found[1, words["CA"]] == found[1, words["AC"]] == pytest.approx(1 / 2)
     assert found.sum(axis=1).tolist() == pytest.approx([1, 1])
+
+
+class Bins:
+    """Random places of one part, as far as a prober looks at them."""
+
+    def __init__(self, seed, count=4000):
+        generator = np.random.default_rng(seed)
+        self.middles = generator.integers(0, 4, (count, 3), dtype=np.uint8)
+        values = generator.normal(size=count), generator.integers(0, 2, count).astype(float)
+        number, category = values
+        self.properties = {
+            "number": Property("number", number),
+            "category": Property("category", category, ("no", "yes")),
+        }
+        self.blocks, self.block = 20, np.arange(count) * 20 // count
+
+    def codes(self, flank):
+        return self.middles
+
+    def __len__(self):
+        return len(self.middles)
+
+
+@pytest.mark.parametrize("name", ["number", "category"])
+def test_a_probe_that_knows_every_type_scores_on_seen_types_and_not_on_unseen_ones(name):
+    """Features that name the type can be learned by heart: only then selectivity says something."""
+    sections = {part: Bins(seed) for seed, part in enumerate(PARTS)}
+    settings = ProbeSettings(type_length=3, controls=10, repeats=100)
+    prober = Prober(sections, settings)
+    features = {part: np.eye(64)[middle_types(one.middles, 3)] for part, one in sections.items()}
+    found = prober.probe(features, name)
+    found = replace(found, probe=replace(found.probe, regularisation=1.0))
+    seen, unseen = prober.control(features, name, found)
+    metric, base = ("r2", 0.0) if name == "number" else ("auroc", 0.5)
+    assert seen.scores[metric].value > 0.95
+    assert unseen.scores[metric].value == pytest.approx(base, abs=0.12)
+    assert unseen.scores[metric].interval.low <= base
+    assert seen.tested + unseen.tested == 4000
+    assert 0.2 < unseen.tested / 4000 < 0.3
+    # The property itself is drawn at random: nothing to read, and so no selectivity.
+    assert found.scores[metric].value < base + 0.05
+    assert selectivity(found, seen)[metric].value < -0.4
