@@ -49,7 +49,7 @@ from genomesieve.attribution import (
     attribute,
     method_agreement,
 )
-from genomesieve.bundle import Bundle, load_bundle
+from genomesieve.bundle import Bundle, load_bundle, require_sequence_alone
 from genomesieve.command_line import (
     add_code_argument,
     add_device_arguments,
@@ -58,10 +58,11 @@ from genomesieve.command_line import (
 )
 from genomesieve.devices import choose_devices
 from genomesieve.errors import InputError
-from genomesieve.files import existing_file, read_table, whole_file, write_json, write_table
+from genomesieve.files import read_table, whole_file, write_json, write_table
 from genomesieve.genome import EncodedGenome, check_intervals
 from genomesieve.laboratory_statistics import bundle_of_scan
 from genomesieve.model_description import require_calibrated
+from genomesieve.places import read_places
 from genomesieve.promises import operating_threshold
 
 logger = logging.getLogger(__name__)
@@ -100,11 +101,7 @@ def run(arguments: argparse.Namespace) -> None:
     device = choose_devices(arguments.device)[0]
     torch.set_num_threads(arguments.threads)
     bundle = load_bundle(arguments.model, arguments.network_code)
-    if bundle.signals:
-        raise InputError(
-            f"model {arguments.model} sees {', '.join(bundle.signals)} beside the sequence; "
-            "expected one that sees the sequence alone"
-        )
+    require_sequence_alone(bundle, arguments.model)
     genome = EncodedGenome.open(arguments.genome_folder)
     bundle = bundle_of_scan(bundle, genome, arguments.scan, arguments.laboratory)
     sites, dropped = choose_sites(arguments, bundle, genome)
@@ -125,7 +122,7 @@ def choose_sites(
 ) -> tuple[pd.DataFrame, int]:
     """Read the sites to look at; also count those left out for unknown bases in their bins."""
     if arguments.sites is not None:
-        sites = read_bed(arguments.sites, bundle)
+        sites = read_sites(arguments.sites, bundle)
     elif arguments.scan is not None:
         sites = read_calls(arguments.scan, arguments.model, bundle)
         # Calls hold no unknown base.
@@ -167,48 +164,25 @@ def read_calls(scan: Path, model: Path, bundle: Bundle) -> pd.DataFrame:
     return order[[*SITE_COLUMNS, "end"]].reset_index(drop=True)
 
 
-def read_bed(path: Path, bundle: Bundle) -> pd.DataFrame:
-    """Read sites of a BED file; an interval stands for its middle base.
+def read_sites(path: Path, bundle: Bundle) -> pd.DataFrame:
+    """Read sites of a BED file with their classes.
 
     Raises
     ------
     InputError
         Naming the line, what was found and what was expected.
     """
-    rows = []
-    try:
-        lines = existing_file(path, "sites").read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"sites {path} cannot be read: {error}") from error
-    for number, line in enumerate(lines, start=1):
-        if line.strip() and not line.startswith(("#", "track", "browser")):
-            rows.append(
-                read_bed_line(line.rstrip("\r\n").split("\t"), f"{path}, line {number}", bundle)
-            )
-    return pd.DataFrame(rows, columns=[*SITE_COLUMNS, "end"])
-
-
-def read_bed_line(cells: list[str], where: str, bundle: Bundle) -> tuple:
-    """Return contig, start, strand, class and end of one site."""
-    try:
-        contig, start, end = cells[0], int(cells[1]), int(cells[2])
-    except (IndexError, ValueError):
-        found = " ".join(cells)[:80]
+    places = read_places(path, bundle.stranded)
+    if len(bundle.classes) == 1:
+        places["name"] = bundle.classes[0]
+    wrong = places[~places["name"].isin(bundle.classes)]
+    if len(wrong):
+        found = wrong["name"].iloc[0] or "no name"
         raise InputError(
-            f"{where}: found {found!r}; expected contig, start and end, with tabs between them"
-        ) from None
-    if not 0 <= start < end:
-        raise InputError(f"{where}: found {start}-{end}; expected 0 <= start < end")
-    only = bundle.classes[0] if len(bundle.classes) == 1 else ""
-    name = cells[3] if len(cells) > 3 and cells[3] in bundle.classes else only
-    if not name:
-        found = cells[3] if len(cells) > 3 else "no name"
-        raise InputError(f"{where}: found {found!r}; expected a class, {', '.join(bundle.classes)}")
-    strand = cells[5] if len(cells) > 5 else "."
-    if bundle.stranded and strand not in ("+", "-"):
-        raise InputError(f"{where}: found strand {strand!r}; expected + or - for class {name}")
-    middle = (start + end - 1) // 2
-    return contig, middle, strand if bundle.stranded else ".", name, middle + 1
+            f"{path}, line {wrong['line'].iloc[0]}: found {found!r}; expected a class, "
+            f"{', '.join(bundle.classes)}"
+        )
+    return places.rename(columns={"name": "class"})[[*SITE_COLUMNS, "end"]]
 
 
 def write(

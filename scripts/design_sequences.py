@@ -32,7 +32,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from genomesieve.bundle import Bundle, load_bundle
+from genomesieve.bundle import Bundle, load_bundle, require_sequence_alone
 from genomesieve.command_line import (
     add_code_argument,
     add_device_arguments,
@@ -43,11 +43,12 @@ from genomesieve.command_line import (
 )
 from genomesieve.devices import choose_devices
 from genomesieve.errors import InputError
-from genomesieve.files import existing_file, whole_file, write_json, write_table
+from genomesieve.files import whole_file, write_json, write_table
 from genomesieve.genome import EncodedGenome, check_intervals
 from genomesieve.laboratory_statistics import bundle_for_genome
 from genomesieve.layout import whole_layout
 from genomesieve.mutagenesis import MutantScorer, SiteWindows, cut_windows
+from genomesieve.places import read_places
 from genomesieve.sequence_design import (
     Designer,
     State,
@@ -97,16 +98,14 @@ def run(arguments: argparse.Namespace) -> None:
     device = choose_devices(arguments.device)[0]
     torch.set_num_threads(arguments.threads)
     bundle = load_bundle(arguments.model, arguments.network_code)
-    if bundle.signals:
-        raise InputError(
-            f"model {arguments.model} sees {', '.join(bundle.signals)} beside the sequence; "
-            "expected one that sees the sequence alone"
-        )
+    require_sequence_alone(bundle, arguments.model)
     target = make_target(arguments.target, bundle.classes)
     genome = EncodedGenome.open(arguments.genome_folder)
     layout = whole_layout(genome, bundle.architecture.resolution, bundle.architecture.context)
     bundle, _ = bundle_for_genome(bundle, genome, layout, arguments.laboratory)
-    sites = read_places(arguments.sites, bundle).head(arguments.most)
+    sites = read_places(arguments.sites, bundle.stranded, "places").head(arguments.most)
+    if sites.empty:
+        raise InputError(f"places {arguments.sites}: there is none; expected at least one line")
     check_intervals(genome.contigs, sites, genome.name, "place")
     windows = start_windows(sites, bundle, genome, arguments)
     scorer = MutantScorer(bundle, None, device, genome.alphabet)
@@ -141,48 +140,6 @@ def read_offsets(text: str) -> tuple[int, int]:
     if match is None or int(match[1]) >= int(match[2]):
         raise InputError(f"--protect: found {text!r}; expected start:end, such as -3:6")
     return int(match[1]), int(match[2])
-
-
-def read_places(path: Path, bundle: Bundle) -> pd.DataFrame:
-    """Read places of a BED file; an interval stands for its middle base.
-
-    Raises
-    ------
-    InputError
-        Naming the line, what was found and what was expected.
-    """
-    rows = []
-    try:
-        lines = existing_file(path, "places").read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"places {path} cannot be read: {error}") from error
-    for number, line in enumerate(lines, start=1):
-        if line.strip() and not line.startswith(("#", "track", "browser")):
-            rows.append(read_place(line.rstrip("\r\n").split("\t"), f"{path}, line {number}"))
-            if bundle.stranded and rows[-1][-1] not in ("+", "-"):
-                raise InputError(
-                    f"{path}, line {number}: found strand {rows[-1][-1]!r}; expected + or -"
-                )
-    if not rows:
-        raise InputError(f"places {path}: there is none; expected at least one line")
-    table = pd.DataFrame(rows, columns=["contig", "start", "end", "name", "strand"])
-    return table if bundle.stranded else table.assign(strand=".")
-
-
-def read_place(cells: list[str], where: str) -> tuple:
-    """Return contig, middle base (start and end), name and strand of one line."""
-    try:
-        contig, start, end = cells[0], int(cells[1]), int(cells[2])
-    except (IndexError, ValueError):
-        found = " ".join(cells)[:80]
-        raise InputError(
-            f"{where}: found {found!r}; expected contig, start and end, with tabs between them"
-        ) from None
-    if not 0 <= start < end:
-        raise InputError(f"{where}: found {start}-{end}; expected 0 <= start < end")
-    middle = (start + end - 1) // 2
-    name = cells[3] if len(cells) > 3 else "."
-    return contig, middle, middle + 1, name, cells[5] if len(cells) > 5 else "."
 
 
 def start_windows(

@@ -40,7 +40,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from genomesieve.bundle import Bundle, load_bundle
+from genomesieve.bundle import Bundle, load_bundle, require_sequence_alone
 from genomesieve.command_line import (
     add_code_argument,
     add_device_arguments,
@@ -139,11 +139,7 @@ def run(arguments: argparse.Namespace) -> None:
     device = choose_devices(arguments.device)[0]
     torch.set_num_threads(arguments.threads)
     bundle = load_bundle(arguments.model, arguments.network_code)
-    if bundle.signals:
-        raise InputError(
-            f"model {arguments.model} sees {', '.join(bundle.signals)} beside the sequence; "
-            "expected one that sees the sequence alone"
-        )
+    require_sequence_alone(bundle, arguments.model)
     genome = EncodedGenome.open(arguments.genome_folder)
     bundle = bundle_of_scan(bundle, genome, arguments.scan, arguments.laboratory)
     motifs = read_motifs(arguments.motifs, arguments.information, genome.alphabet)

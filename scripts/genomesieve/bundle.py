@@ -272,3 +272,12 @@ def require_classes(bundle: Bundle, classes: list[str], folder: str | os.PathLik
         raise InputError(
             f"model {folder} has classes {', '.join(bundle.classes)}; expected {', '.join(classes)}"
         )
+
+
+def require_sequence_alone(bundle: Bundle, folder: str | os.PathLike) -> None:
+    """Raise InputError unless a bundle's network sees the sequence and nothing beside it."""
+    if bundle.signals:
+        raise InputError(
+            f"model {folder} sees {', '.join(bundle.signals)} beside the sequence; expected one "
+            "that sees the sequence alone"
+        )
