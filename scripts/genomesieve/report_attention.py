@@ -62,10 +62,8 @@ def read_attention(folder: Path, genome: str) -> AttentionResults:
 
 def attended(screen: Screen) -> Iterator[tuple[GenomeResults, AttentionResults, str]]:
     """Go through every genome and class at whose sites attention was measured."""
-    for genome in screen.genomes:
-        found = genome.explanations.get(PART)
-        if found is not None:
-            yield from ((genome, found, name) for name in found.summary["classes"])
+    for genome, found in screen.explained(PART):
+        yield from ((genome, found, name) for name in found.summary["classes"])
 
 
 def attention_items(screen: Screen, drawn: dict[str, DrawnPicture]) -> list[Item]:

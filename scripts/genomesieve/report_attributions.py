@@ -27,11 +27,7 @@ _LISTED = 10
 
 def attributed(screen: Screen) -> list[tuple[GenomeResults, AttributionResults]]:
     """Return the genomes whose calls were attributed."""
-    return [
-        (genome, genome.explanations[PART])
-        for genome in screen.genomes
-        if PART in genome.explanations
-    ]
+    return screen.explained(PART)
 
 
 def attributed_classes(screen: Screen) -> Iterator[tuple[GenomeResults, AttributionResults, str]]:

@@ -221,6 +221,14 @@ class Screen:
         named = (self.network.facts.get("calibration") or {}).get("genomes")
         return ", ".join(named) if named else "the calibration genome"
 
+    def explained(self, part: str) -> list[tuple[GenomeResults, object]]:
+        """Return the genomes on which a part of an explanation was made, with what it found."""
+        return [
+            (genome, genome.explanations[part])
+            for genome in self.genomes
+            if part in genome.explanations
+        ]
+
     def pairs(self) -> list[tuple[GenomeResults, str]]:
         """Return every evaluated genome with every class."""
         return [(genome, name) for genome in self.evaluated for name in self.classes]

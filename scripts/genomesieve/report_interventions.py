@@ -90,11 +90,7 @@ def read_interventions(folder: Path, genome: str) -> InterventionResults:
 
 def intervened(screen: Screen) -> list[tuple[GenomeResults, InterventionResults]]:
     """Return the genomes on which motifs were put in and taken out."""
-    return [
-        (genome, genome.explanations[PART])
-        for genome in screen.genomes
-        if PART in genome.explanations
-    ]
+    return screen.explained(PART)
 
 
 def intervened_classes(

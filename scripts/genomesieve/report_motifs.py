@@ -83,11 +83,7 @@ def read_motifs(folder: Path, genome: str) -> MotifResults:
 
 def with_motifs(screen: Screen) -> list[tuple[GenomeResults, MotifResults]]:
     """Return the genomes on which motifs were looked for."""
-    return [
-        (genome, genome.explanations[PART])
-        for genome in screen.genomes
-        if PART in genome.explanations
-    ]
+    return screen.explained(PART)
 
 
 def motif_classes(screen: Screen) -> Iterator[tuple[GenomeResults, MotifResults, str]]:

@@ -89,11 +89,7 @@ def read_probes(folder: Path, genome: str) -> ProbeResults:
 
 def probed(screen: Screen) -> list[tuple[GenomeResults, ProbeResults]]:
     """Return the genomes on which hidden layers were probed."""
-    return [
-        (genome, genome.explanations[PART])
-        for genome in screen.genomes
-        if PART in genome.explanations
-    ]
+    return screen.explained(PART)
 
 
 def probe_items(screen: Screen, drawn: dict[str, DrawnPicture]) -> list[Item]:
