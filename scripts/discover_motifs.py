@@ -9,8 +9,9 @@ In: a model, and what attribute_sites wrote about its sites (--attributions). Ou
   matches.tsv   the five best matches of each
   hits.tsv      motif, class, site (row of sites.tsv, counted from 0), offset of its leftmost base
                 from the first base of the bin, strand (against the site's own), log_odds, p_value,
-                contribution (of the bases it covers)
-  motifs.meme   frequencies, for every tool that reads MEME format
+                contribution (of the bases it covers); without filters, of which motifs.tsv has
+                the counts
+  motifs.meme   frequencies, for every tool that reads MEME format; filters are in filters.meme
   matrices.npz  `NAME/counts` and `NAME/contributions`, (letters, width), and `match/NAME/counts`
                 of the best match, laid against it as `match/NAME/offset` and strand say
   summary.json  settings, database, what was found and why something was not
@@ -48,7 +49,7 @@ from genomesieve.errors import InputError
 from genomesieve.explanation_settings import JASPAR_GROUPS
 from genomesieve.files import whole_file, write_json, write_table
 from genomesieve.filter_matrices import describe_stem, filter_motifs
-from genomesieve.found_motifs import FoundMotif
+from genomesieve.found_motifs import FILTER, FoundMotif
 from genomesieve.motif_discovery import DiscoverySettings, default_settings, discover
 from genomesieve.motif_hits import P_VALUE, locate
 from genomesieve.motif_matching import MotifDatabase, load_database, match_motifs
@@ -110,6 +111,7 @@ def run(arguments: argparse.Namespace) -> None:
         found += filter_motifs(bundle, sites, arguments.fewest)
     matches = match_motifs(found, database)
     hits, carried = locate(found, sites, arguments.shuffles, arguments.seed)
+    hits = hits[~hits["motif"].isin([one.name for one in found if one.source == FILTER])]
     table = motif_table(found, matches, carried)
     write_arrays(arguments.output_dir, found, matches, database)
     for name, content in (("motifs", table), ("matches", matches), ("hits", hits)):
@@ -122,7 +124,7 @@ def run(arguments: argparse.Namespace) -> None:
         "hit_p_value": P_VALUE,
         "shuffles": arguments.shuffles,
         "stem": describe_stem(bundle),
-        "filters": sum(one.source == "filter" for one in found),
+        "filters": sum(one.source == FILTER for one in found),
         "classes": classes,
     })  # fmt: skip
     logger.info("%d motifs in %d sites", len(found), len(sites.table))
@@ -201,9 +203,11 @@ def rounded(table: pd.DataFrame) -> pd.DataFrame:
 def write_arrays(
     folder: Path, found: Sequence[FoundMotif], matches: pd.DataFrame, database: MotifDatabase
 ) -> None:
-    """Write motifs.meme and matrices.npz."""
-    with whole_file(folder / "motifs.meme") as temporary:
-        write_meme(str(temporary), {one.name: one.frequencies() for one in found})
+    """Write both files in MEME format, and matrices.npz."""
+    for file, filters in (("motifs.meme", False), ("filters.meme", True)):
+        mine = {one.name: one.frequencies() for one in found if (one.source == FILTER) == filters}
+        with whole_file(folder / file) as temporary:
+            write_meme(str(temporary), mine)
     known = {one.identifier: one for one in database.motifs}
     arrays = {}
     for one in found:

@@ -11,7 +11,11 @@ from memelite.io import read_meme, write_meme
 
 import attribute_sites
 import discover_motifs
+from attributed_models import make_bundle
 from genomesieve.alphabet import DNA
+from genomesieve.bundle import save_bundle
+from genomesieve.motif_filters import set_motif_filters
+from genomesieve.motifs import Motif
 from motif_sites import (
     RESOLUTION,
     WORDS,
@@ -24,7 +28,15 @@ from motif_sites import (
     write_sites,
 )
 
-FILES = ("motifs.tsv", "matches.tsv", "hits.tsv", "motifs.meme", "matrices.npz", "summary.json")
+FILES = (
+    "motifs.tsv",
+    "matches.tsv",
+    "hits.tsv",
+    "motifs.meme",
+    "filters.meme",
+    "matrices.npz",
+    "summary.json",
+)
 
 
 def attribute(folder, resolution, sites, *options):
@@ -151,6 +163,32 @@ def test_fixed_motifs_are_read_off_in_place(at_points):
         # Nothing is left of what was read off.
         assert len(mine) == 1
         assert summary["classes"][name]["no_patterns_because"]
+
+
+def test_filters_stand_apart_from_what_calls_rest_on(in_bins, tmp_path):
+    """They are matched and counted; what is to be put in or taken out is in the other files."""
+    model = {"preset": "motif_cnn", "channels": 8, "stem_kernels": [15], "resolution": RESOLUTION}
+    bundle = make_bundle(model)
+    bundle.classes = list(WORDS)
+    known = [Motif(f"{name}.1", name, 100 * frequencies(word)) for name, word in WORDS.items()]
+    set_motif_filters(bundle.network, known)
+    bundle.training = {"stem_motifs": [one.identifier for one in known], "freeze": ["stem"]}
+    save_bundle(tmp_path / "model", bundle)
+    assert run(in_bins, tmp_path / "out", "--model", tmp_path / "model") == 0
+    motifs, hits, summary = read(tmp_path / "out")
+    filters = motifs[motifs["source"] == "filter"].set_index("motif")
+    assert summary["filters"] == len(filters) >= 4 and summary["stem"]["frozen"]
+    for row, name in enumerate(WORDS):
+        for one in (f"stem.filter_{2 * row}", f"stem.filter_{2 * row + 1}"):
+            assert filters.loc[one, "match_name"] == name
+            assert filters.loc[one, "started_as"] == f"{name}.1"
+            assert filters.loc[one, "class"] == "all" and filters.loc[one, "share"] > 0.4
+    assert not set(hits["motif"]) & set(filters.index) and len(hits)
+    patterns = [f"{name}.pattern_0" for name in WORDS]
+    assert list(read_meme(str(tmp_path / "out" / "motifs.meme"))) == patterns
+    assert list(read_meme(str(tmp_path / "out" / "filters.meme"))) == list(filters.index)
+    assert run(in_bins, tmp_path / "none", "--model", tmp_path / "model", "--no-filters") == 0
+    assert "filter" not in set(read(tmp_path / "none")[0]["source"])
 
 
 def test_two_runs_write_the_same_bytes(in_bins, tmp_path):

@@ -167,7 +167,7 @@ def write_inputs(folder: Path) -> None:
     (folder / "split.json").write_text(json.dumps({"contigs": lists}))
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(1200)
 def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch):
     """From a package and a FASTA to the report, each script in its own environment."""
     run = Runner(repository, pythons, tmp_path)
@@ -300,7 +300,8 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
         "--genome-folder", "toy=toy", "--genome-summary", "toy=toy/summary.json",
         "--split", "toy=split.tsv", "--scan", "toy=scan", "--evaluation", "toy=evaluation",
         "--transfer", "toy=transfer.json", "--attributions", "toy=explain",
-        "--attention", "toy=attention",
+        "--motifs", "toy=motifs", "--interventions", "toy=interventions",
+        "--attention", "toy=attention", "--probes", "toy=probes",
         "--windows-summary", "w.json", "--output", "report.html", "--figures", "figures",
         )  # fmt: skip
     run("record_provenance.py", "--screen", "toy", "--settings", "{}", "--model", "model",

@@ -20,7 +20,7 @@ from genomesieve.attributed_sites import AttributedSites
 from genomesieve.bundle import Bundle
 from genomesieve.convolutions import Convolution
 from genomesieve.ensemble import Ensemble
-from genomesieve.found_motifs import FoundMotif
+from genomesieve.found_motifs import FILTER, FoundMotif
 from genomesieve.networks import StrandAverage
 
 _SITES_AT_A_TIME = 256
@@ -160,7 +160,7 @@ def _excited(
     letters = sites.one_hot[rows[:, None], places]
     values = sites.hypothetical[rows[:, None], places]
     return FoundMotif(
-        name, "filter", "all", ".", letters.sum(0).T.astype(float), (letters * values).mean(0).T,
+        name, FILTER, "all", ".", letters.sum(0).T.astype(float), (letters * values).mean(0).T,
         len(rows), started_as=started_as,
     )  # fmt: skip
 

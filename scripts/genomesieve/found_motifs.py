@@ -8,6 +8,8 @@ import numpy as np
 
 from genomesieve.alphabet import DNA
 
+FILTER = "filter"
+"""Source of motifs that are first-layer filters."""
 _PAIRS = {
     frozenset(pair): code
     for pair, code in zip(("AC", "AG", "AT", "CG", "CT", "GT"), "MRWSYK", strict=True)

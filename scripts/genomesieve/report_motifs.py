@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from genomesieve.errors import InputError
 from genomesieve.files import existing_file, read_json, read_table
+from genomesieve.found_motifs import FILTER
 from genomesieve.report_data import GenomeResults, Screen
 from genomesieve.report_items import DrawnPicture, Item, table_item, text_item
 from genomesieve.report_numbers import ABSENT, count, decimal, listed, percent
@@ -20,7 +21,6 @@ from genomesieve.report_tables import Table
 
 PART = "motifs"
 """Key of the motifs among a genome's explanations."""
-FILTER = "filter"
 GOOD_Q = 0.05
 _COLUMNS = ("motif", "source", "class", "sign", "seqlets", "consensus", "offset", "started_as",
             "match", "match_name", "p_value", "q_value", "sites", "share", "shuffled_share",

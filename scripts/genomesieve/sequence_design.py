@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from genomesieve.alphabet import Alphabet
 from genomesieve.bundle import Bundle
 from genomesieve.errors import InputError
 from genomesieve.gathering import one_hot
@@ -228,7 +229,7 @@ def _child(state: State, place: int, letter: int, scores: np.ndarray, value: flo
     return State(codes, scores.copy(), value, (*state.trail, (edit, scores.copy(), value)))
 
 
-def score_anew(bundle: Bundle, codes: np.ndarray, index: int, alphabet) -> np.ndarray:
+def score_anew(bundle: Bundle, codes: np.ndarray, index: int, alphabet: Alphabet) -> np.ndarray:
     """Score a whole window with the network as it is, for a check of what a search found.
 
     Parameters

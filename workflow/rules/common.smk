@@ -1185,7 +1185,8 @@ def user_files(wildcards):
     own = own if screen.imported else []
     designs = [item["sites"] for item in screen.settings["designs"].values()]
     implanted = intervention_settings(screen).get("file")
-    files = [*signals, *own, motifs, *known, *variants, *designs, implanted]
+    compared = known_motifs(screen)
+    files = [*signals, *own, motifs, *known, *variants, *designs, implanted, compared]
     return list(dict.fromkeys(filter(None, files)))
 
 

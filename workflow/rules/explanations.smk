@@ -150,7 +150,13 @@ def motif_settings(wildcards):
 
 def motif_database(wildcards):
     """Return the file of known motifs, where they come from one."""
-    name = motif_settings(wildcards)["database"]
+    return known_motifs(screen_of(wildcards))
+
+
+def known_motifs(screen):
+    """Return the file of motifs that those of a screen are compared with; none of JASPAR's."""
+    wanted = "motifs" in wanted_parts(screen.settings)
+    name = screen.settings["explain"]["motifs"]["database"] if wanted else "none"
     return [] if name in MOTIF_SOURCES else name
 
 

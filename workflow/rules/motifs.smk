@@ -19,6 +19,7 @@ rule discover_motifs:
         matches="results/{screen}/explain/{genome}/motifs/matches.tsv",
         hits="results/{screen}/explain/{genome}/motifs/hits.tsv",
         meme="results/{screen}/explain/{genome}/motifs/motifs.meme",
+        filters="results/{screen}/explain/{genome}/motifs/filters.meme",
         matrices="results/{screen}/explain/{genome}/motifs/matrices.npz",
         summary="results/{screen}/explain/{genome}/motifs/summary.json",
     log:
