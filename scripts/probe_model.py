@@ -47,8 +47,9 @@ Out, in --output-dir:
               the model loses no more without it than without random directions), or used
 
 Intervals of losses do not hold how far the directions depend on the bins that they were fitted on:
-of a property that is read weakly try several seeds. A probe says what is there, not what it is good for; the interventions are on the model, in states
-that no sequence need ever cause. Neither says anything of the cell.
+of a property that is read weakly try several seeds. A probe says what is there, not what it is good
+for; the interventions are on the model, in states that no sequence need ever cause. Neither says
+anything of the cell.
 """
 
 from __future__ import annotations
