@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 
-from genomesieve.errors import InputError
-from genomesieve.files import existing_file, read_table
+from genomesieve.attribution_files import read_attributions
 
 HYPOTHETICAL = ("mutagenesis", "corrected_gradient", "integrated_gradients")
 """Methods whose contributions can be given for every letter, the one that is there or not."""
-
-_ARRAYS = ("positions", "letters", "methods", "site_class", "sequence", "substitutions",
-           "gradient", "contributions")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -85,26 +80,13 @@ def read_attributed_sites(folder: Path, method: str) -> AttributedSites:
     InputError
         If files are missing, do not belong together or lack an array.
     """
-    path = existing_file(folder / "attributions.npz", "attributions")
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            arrays = {name: content[name] for name in _ARRAYS}
-    except (KeyError, ValueError, OSError, EOFError, BadZipFile) as error:
-        raise InputError(
-            f"{path}: {error}; expected the arrays {', '.join(_ARRAYS)} of attribute_sites"
-        ) from None
-    columns = ("contig", "position", "strand", "class", "score")
-    table = read_table(folder / "sites.tsv", "attributed sites", columns, ("contig", "class"))
+    found = read_attributions(folder, more=("substitutions", "gradient"))
+    arrays = found.arrays
     classes = arrays["site_class"].astype(str)
-    if table["class"].astype(str).tolist() != classes.tolist():
-        raise InputError(
-            f"{folder / 'sites.tsv'} has {len(table)} sites and {path} {len(classes)}, or their "
-            "classes differ; expected files of one run"
-        )
     hypothetical = np.nan_to_num(_hypothetical(arrays, method)).astype(np.float32)
     letters = "".join(arrays["letters"].astype(str))
     return AttributedSites(
-        arrays["positions"], letters, arrays["sequence"], hypothetical, classes, table
+        arrays["positions"], letters, arrays["sequence"], hypothetical, classes, found.sites
     )
 
 

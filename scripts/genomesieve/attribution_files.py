@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from genomesieve.errors import InputError
-from genomesieve.files import existing_file, read_json, read_table
+from genomesieve.files import read_arrays, read_json, read_table
 
 JUDGE = "mutagenesis"
 """The method that the others are compared with: it asks the question itself."""
@@ -45,28 +45,33 @@ class AttributionResults:
         return np.flatnonzero(self.arrays["site_class"] == class_name)
 
 
-def read_attributions(folder: Path, genome: str) -> AttributionResults:
+def read_attributions(
+    folder: Path, genome: str = "", more: Sequence[str] = ()
+) -> AttributionResults:
     """Read the folder that attribute_sites wrote.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    genome : str
+        For messages.
+    more : sequence of str
+        Further arrays that are wanted.
 
     Raises
     ------
     InputError
-        If a file is missing or is not what that script writes.
+        If a file is missing, is not what that script writes, or is of another run than the others.
     """
-    what = f"attributions of {genome}"
-    path = existing_file(folder / "attributions.npz", what)
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in _ARRAYS}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{what} {path} cannot be read: {error}; expected what attribute_sites writes"
-        ) from error
+    what = f"attributions of {genome}" if genome else "attributions"
+    path = folder / "attributions.npz"
+    arrays = read_arrays(path, what, "attribute_sites", (*_ARRAYS, *more))
     columns = ("contig", "position", "strand", "class", "score")
     sites = read_table(folder / "sites.tsv", what, columns, text=("contig", "class"))
-    if len(sites) != len(arrays["scores"]):
+    classes = arrays["site_class"].astype(str)
+    if sites["class"].astype(str).tolist() != classes.tolist():
         raise InputError(
-            f"{what} {path} has {len(arrays['scores'])} sites and sites.tsv {len(sites)}; expected "
-            "both of one run"
+            f"{what} {path} has {len(classes)} sites and sites.tsv {len(sites)}, or their classes "
+            "differ; expected both of one run"
         )
     return AttributionResults(arrays, sites, read_json(folder / "summary.json", what))

@@ -8,9 +8,11 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from genomesieve.errors import InputError
@@ -157,3 +159,33 @@ def read_table(
         found = ", ".join(table.columns)
         raise InputError(f"{what} {path} lacks column {', '.join(missing)}; found {found}")
     return table
+
+
+def read_arrays(
+    path: str | os.PathLike, what: str, writer: str, names: Sequence[str] | None = None
+) -> dict[str, np.ndarray]:
+    """Read arrays of an .npz file that a script wrote.
+
+    Parameters
+    ----------
+    path : path-like
+    what : str
+        What the file holds, for messages.
+    writer : str
+        The script that writes such files, for messages.
+    names : sequence of str or None
+        Arrays that have to be there, and are read; None for all that there are.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or lacks an array.
+    """
+    existing_file(path, what)
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in (stored.files if names is None else names)}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{what} {path} cannot be read: {error}; expected what {writer} writes"
+        ) from error

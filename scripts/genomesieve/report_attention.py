@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from genomesieve.errors import InputError
-from genomesieve.files import existing_file, read_json, read_table
+from genomesieve.files import read_arrays, read_json, read_table
 from genomesieve.report_data import GenomeResults, Screen
 from genomesieve.report_items import DrawnPicture, Item, table_item, text_item
 from genomesieve.report_numbers import ABSENT, Estimate, count, percent, with_interval
@@ -52,18 +50,10 @@ def read_attention(folder: Path, genome: str) -> AttentionResults:
         If a file is missing or is not what that script writes.
     """
     what = f"attention of {genome}"
-    path = existing_file(folder / "attention.npz", what)
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{what} {path} cannot be read: {error}; expected what measure_attention writes"
-        ) from error
     sites = ("contig", "position", "strand", "class", "score", "rollout~mutagenesis")
     heads = ("class", "member", "layer", "head", "spearman", "low", "high")
     return AttentionResults(
-        arrays,
+        read_arrays(folder / "attention.npz", what, "measure_attention"),
         read_table(folder / "sites.tsv", what, sites, text=("contig", "class")),
         read_table(folder / "heads.tsv", what, heads, text=("class",)),
         read_json(folder / "summary.json", what),

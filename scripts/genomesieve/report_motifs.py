@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from genomesieve.errors import InputError
-from genomesieve.files import existing_file, read_json, read_table
+from genomesieve.files import read_arrays, read_json, read_table
 from genomesieve.found_motifs import FILTER
 from genomesieve.report_data import GenomeResults, Screen
 from genomesieve.report_items import DrawnPicture, Item, table_item, text_item
@@ -74,14 +73,8 @@ def read_motifs(folder: Path, genome: str) -> MotifResults:
     hits = read_table(
         folder / "hits.tsv", what, ("motif", "class", "site", "offset"), text=("motif", "class")
     )
-    path = existing_file(folder / "matrices.npz", what)
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            matrices = dict(stored)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{what} {path} cannot be read: {error}; expected what discover_motifs writes"
-        ) from error
+    path = folder / "matrices.npz"
+    matrices = read_arrays(path, what, "discover_motifs")
     missing = [name for name in motifs["motif"] if f"{name}/contributions" not in matrices]
     if missing:
         raise InputError(f"{what} {path} lacks {missing[0]}; expected all motifs of motifs.tsv")

@@ -26,11 +26,13 @@ def folder(tmp_path):
     np.savez_compressed(
         tmp_path / "attributions.npz", positions=np.arange(-2, 3), letters=np.array(list("ACGT")),
         methods=np.array(METHODS), site_class=np.array(["a", "b", "a"]), sequence=sequence,
-        substitutions=substitutions, gradient=gradient, contributions=contributions,
+        scores=np.ones(3), substitutions=substitutions, gradient=gradient,
+        contributions=contributions,
     )  # fmt: skip
     pd.DataFrame(
         {"contig": "1", "position": 9, "strand": "+", "class": ["a", "b", "a"], "score": 1.0}
     ).to_csv(tmp_path / "sites.tsv", sep="\t", index=False)
+    (tmp_path / "summary.json").write_text("{}")
     return tmp_path
 
 
@@ -82,7 +84,7 @@ def test_damaged_files_are_named(folder):
     stored = arrays(folder)
     del stored["gradient"]
     np.savez_compressed(folder / "attributions.npz", **stored)
-    with pytest.raises(InputError, match="gradient.*expected the arrays positions"):
+    with pytest.raises(InputError, match="gradient.*expected what attribute_sites writes"):
         read_attributed_sites(folder, "mutagenesis")
     (folder / "attributions.npz").write_bytes(b"PK no archive")
     with pytest.raises(InputError, match="attributions.npz"):
