@@ -46,8 +46,10 @@ Out, in --output-dir:
               property: not read (no better than chance, or than control tasks), present (read, but
               the model loses no more without it than without random directions), or used
 
-A probe says what is there, not what it is good for; the interventions are on the model, in states
-that no sequence need ever cause. Neither says anything of the cell.
+Intervals of losses do not hold how far the directions depend on the bins that they were fitted on:
+of a property that is read weakly try several seeds. A probe says what is there, not what it is good
+for; the interventions are on the model, in states that no sequence need ever cause. Neither says
+anything of the cell.
 """
 
 from __future__ import annotations

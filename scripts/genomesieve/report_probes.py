@@ -116,7 +116,9 @@ def probe_items(screen: Screen, drawn: dict[str, DrawnPicture]) -> list[Item]:
                 "before less after a property was taken out of the layer where it is read best, "
                 "with 95 % intervals (stretches are resampled). Random directions, as many, are "
                 "what any change of that size costs: a property that costs no more is present and "
-                "not seen to be used. These are effects <b>on the model</b>."
+                "not seen to be used. Intervals do not hold how far a direction depends on the "
+                "bins that it was fitted on: of what is read weakly, try several seeds. These are "
+                "effects <b>on the model</b>."
             ),
             Item("picture", drawn["probe_interventions"]),
             Item("fold", intervention_table(screen), "Interventions one by one"),
