@@ -28,6 +28,9 @@ FLY_SCAN += [
 ]
 
 
+RECIPES = Path(__file__).parents[1] / "config" / "recipes"
+
+
 def copy_checkout(repository: Path, target: Path) -> Path:
     """Copy what the workflow consists of, so that a test can edit it."""
     target.mkdir()
@@ -471,6 +474,34 @@ def test_calls_are_explained_where_asked_for(repository, tmp_path):
     assert "--most 3 --flank 100" in plan.stdout and "--no-indels" in plan.stdout
 
 
+def test_recipes_are_explained_by_a_second_file(repository, tmp_path):
+    """Laid over a recipe, it adds explanations and changes nothing else."""
+    shutil.copytree(repository / "config", tmp_path / "config")
+    recipe = ("--configfile", "config/config.yaml")
+    before = planned_jobs(snakemake(repository, tmp_path, *recipe, "--dry-run"))
+    over = (*recipe, "config/recipes/explained/demo.yaml", "--dry-run", "--printshellcmds")
+    plan = snakemake(repository, tmp_path, *over)
+    added = planned_jobs(plan).items() - before.items()
+    assert dict(added) == {
+        "attribute_sites": 3, "discover_motifs": 3, "intervene_motifs": 3, "probe_model": 1,
+        "track_contributions": 3, "total": before["total"] + 13,
+    }  # fmt: skip
+    assert "--database plants" in plan.stdout
+
+
+@pytest.mark.parametrize("path", sorted((RECIPES / "explained").glob("*.yaml")), ids=str)
+def test_a_second_file_names_screens_of_its_recipe(path):
+    """Keys that no recipe has would be screens of their own."""
+    known = {
+        name
+        for recipe in (RECIPES.parent / "config.yaml", *RECIPES.glob("*.yaml"))
+        for name in yaml.safe_load(recipe.read_text())["screens"]
+    }
+    screens = yaml.safe_load(path.read_text())["screens"]
+    assert set(screens) <= known
+    assert all(list(screen) == ["explain"] for screen in screens.values())
+
+
 def test_motifs_of_a_file_are_implanted(repository, tmp_path):
     (tmp_path / "own.meme").touch()
     wanted = {"file": "own.meme", "shifts": [-7, 3], "names": ["Reb1"]}
@@ -698,9 +729,7 @@ def test_a_network_of_ones_own_is_imported_and_not_trained(repository, tmp_path)
     assert sorted(users) == ["calibrate_model", "import_model", "scan_genome"]
 
 
-RECIPES = sorted(
-    path.stem for path in (Path(__file__).parents[1] / "config" / "recipes").glob("*.yaml")
-)
+RECIPES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
 @pytest.mark.parametrize("name", RECIPES)
