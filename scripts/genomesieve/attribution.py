@@ -6,6 +6,7 @@ speaks for the site. All of it is about the model; only an experiment speaks of 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -19,6 +20,8 @@ from genomesieve.deep_lift import lift_differences
 from genomesieve.genome import EncodedGenome, contig_rows, gather_windows
 from genomesieve.gradients import Gradients, gradient_maps, integrate_gradients
 from genomesieve.mutagenesis import MutantScorer, SiteWindows, cut_windows, measure_effects
+
+logger = logging.getLogger(__name__)
 
 SPREADING = ("integrated_gradients", "deep_lift_shap")
 """Methods that spread the difference between a site and shuffled sequence over its bases."""
@@ -111,6 +114,7 @@ def attribute(
     for name in sites["class"].unique():
         rows = np.flatnonzero(sites["class"] == name)
         _attribute_class(bundle, genome, sites.iloc[rows], rows, settings, result, device)
+        logger.info("%s: %d sites attributed", name, len(rows))
     return result
 
 
