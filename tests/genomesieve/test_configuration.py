@@ -347,10 +347,23 @@ def undescribed(schema, place):
     for name, item in schema.get("properties", {}).items():
         if "description" not in item:
             found.append(f"{place}.{name}")
+        found += undescribed(item, f"{place}.{name}")
     for key, item in schema.items():
-        if isinstance(item, dict):
+        # Keys of the configuration may be called as those of a schema are.
+        if isinstance(item, dict) and key != "properties":
             found += undescribed(item, f"{place}.{key}")
     return found
+
+
+def test_the_check_of_descriptions_sees_what_is_missing():
+    inner = {"type": "object", "properties": {"properties": {"type": "array"}, "b": {}}}
+    schema = {"properties": {"a": inner | {"description": "A."}}, "$defs": {"c": inner}}
+    assert undescribed(schema, "x") == [
+        "x.a.properties",
+        "x.a.b",
+        "x.$defs.c.properties",
+        "x.$defs.c.b",
+    ]
 
 
 def test_every_key_is_described(schemas):
