@@ -51,7 +51,7 @@ def intervention_pictures(screen: Screen) -> list[Picture]:
             sites.append(Panel(title, _drawer(draw_sites, found, name)))
     pairs = [
         Panel(
-            f"{row['first']} with {row['second']} · {row['class']} · {genome.name}",
+            f"{row['first']} with {row['second']}\n{row['class']} · {genome.name}",
             _drawer(draw_pair, found, row),
         )
         for genome, found in intervened(screen)
@@ -121,7 +121,13 @@ def draw_pair(axes: Axes, found: InterventionResults, row: dict) -> None:
             place = part["distance"]
             axes.fill_between(place, part["low"], part["high"], color=colour, alpha=0.2, lw=0)
             axes.plot(place, part["interaction"], color=colour, linestyle=dashes, linewidth=1.4)
-        axes.plot([], [], color=colour, linestyle=dashes, label=f"second on strand {strand}")
+        axes.plot(
+            [],
+            [],
+            color=colour,
+            linestyle=dashes,
+            label=f"second on strand {strand}".replace("-", "−"),
+        )
     axes.axhline(0, color="black", linewidth=0.8)
     axes.axvline(0, color="#999999", linewidth=0.8, linestyle=":")
     axes.set(xlabel="second from first (bp)", ylabel="beyond the sum (log-odds)")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from genomesieve.figures import BLUE, GREY, LINES, ORANGE, Panel, Picture, put_legend_below
 from genomesieve.figures_evaluation import MOST_PANELS
@@ -119,10 +122,12 @@ def draw_losses(axes: Axes, found: ProbeResults, name: str) -> None:
             loss, height, xerr=ends, linestyle="none", color=style["color"], linewidth=1.1,
             marker=style["marker"], markersize=4.5, markerfacecolor=face, label=style["label"],
         )  # fmt: skip
-    axes.set_yticks(range(len(properties)), [NAMES[one] for one in properties], fontsize=8)
+    names = [fill(NAMES[one], 20) for one in properties]
+    axes.set_yticks(range(len(properties)), names, fontsize=8)
     axes.set_ylim(len(properties) - 0.5, -0.5)
-    axes.set_xlabel("loss of average precision (positive: the model needed it)")
-    put_legend_below(axes)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.set_xlabel("loss of average precision")
+    put_legend_below(axes, 1)
 
 
 def draw_similarity(axes: Axes, found: ProbeResults) -> None:
