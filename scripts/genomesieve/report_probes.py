@@ -115,10 +115,10 @@ def probe_items(screen: Screen, drawn: dict[str, DrawnPicture]) -> list[Item]:
                 "<b>What the model loses without it</b>: average precision on held-out stretches, "
                 "before less after a property was taken out of the layer where it is read best "
                 "(right of 0: the model needed it), with 95 % intervals (stretches are resampled). "
-                "Random directions, as many, are what any change of that size costs: a property that costs no more is present and "
-                "not seen to be used. Intervals do not hold how far a direction depends on the "
-                "bins that it was fitted on: of what is read weakly, try several seeds. These are "
-                "effects <b>on the model</b>."
+                "Random directions, as many, are what any change of that size costs: a property "
+                "that costs no more is present and not seen to be used. Intervals do not hold how "
+                "far a direction depends on the bins that it was fitted on: of what is read "
+                "weakly, try several seeds. These are effects <b>on the model</b>."
             ),
             Item("picture", drawn["probe_interventions"]),
             Item("fold", intervention_table(screen), "Interventions one by one"),
