@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -205,10 +206,11 @@ def test_too_few_sites_give_empty_tables_and_a_reason(in_bins, tmp_path):
         arrays = dict(content)
     sites = pd.read_csv(folder / "sites.tsv", sep="\t")
     rows = np.flatnonzero(sites["class"] == "Reb")[:6]
-    for name in ("sequence", "substitutions", "gradient", "contributions", "site_class"):
+    for name in ("sequence", "scores", "substitutions", "gradient", "contributions", "site_class"):
         arrays[name] = arrays[name][rows]
     np.savez_compressed(few / "attributions.npz", **arrays)
     sites.iloc[rows].to_csv(few / "sites.tsv", sep="\t", index=False)
+    shutil.copy(folder / "summary.json", few)
     assert run(in_bins, tmp_path / "out", "--attributions", few) == 0
     motifs, hits, summary = read(tmp_path / "out")
     assert len(motifs) == len(hits) == 0 and "q_value" in motifs and "log_odds" in hits
@@ -244,5 +246,5 @@ def test_attributions_of_two_runs_are_refused(in_bins, tmp_path, capsys):
     table = pd.read_csv(folder / "sites.tsv", sep="\t")
     table[::-1].to_csv(mixed / "sites.tsv", sep="\t", index=False)
     assert run(in_bins, tmp_path / "out", "--attributions", mixed) == 1
-    assert "expected files of one run" in capsys.readouterr().err
+    assert "expected both of one run" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
