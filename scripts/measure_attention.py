@@ -13,8 +13,10 @@ attribute_sites wrote for the same model. Out, in --output-dir:
     mutagenesis     (sites, positions) mean size of what substitutions change there, log-odds; NaN
                     where they were not measured
     stride, site_class
-  sites.tsv      contig, position, strand, class; Spearman's correlation of rollout and mutagenesis;
-                 log-odds as they are, with uniform attention, and with shuffled attention
+  sites.tsv      contig, position, strand, class; Spearman's correlation of rollout and mutagenesis,
+                 and of what rollout is with attention that is the same everywhere (residual: the
+                 bin's own positions weigh more whatever attention does); log-odds as they are,
+                 with uniform attention, and with shuffled attention
   heads.tsv      class, member, layer, head; median of that correlation over sites, and its 95 %
                  interval (bootstrap over sites)
   summary.json   medians and intervals of a class, and how many calls stay calls
@@ -138,6 +140,7 @@ class Measured:
     ):
         self.name, self.rows, self.maps, self.sizes, self.scores = name, rows, maps, sizes, scores
         self.agreement = correlations(maps.rollout, sizes)
+        self.given_away = correlations(maps.residual, sizes)
 
 
 def measure(
@@ -209,7 +212,13 @@ def write(
     folder, seed = arguments.output_dir, arguments.seed
     tables = [site_rows(known, one) for one in found]
     heads = [head_rows(one, member_count(bundle), seed) for one in found]
-    columns = [*SITE_COLUMNS, "rollout~mutagenesis", "score", *(f"score_{to}" for to in CHANGES)]
+    columns = [
+        *SITE_COLUMNS,
+        "rollout~mutagenesis",
+        "residual~mutagenesis",
+        "score",
+        *(f"score_{to}" for to in CHANGES),
+    ]
     write_table(folder / "sites.tsv", pd.concat([pd.DataFrame(columns=columns), *tables]))
     columns = ["class", "member", "layer", "head", "spearman", "low", "high"]
     write_table(folder / "heads.tsv", pd.concat([pd.DataFrame(columns=columns), *heads]))
@@ -240,7 +249,12 @@ def site_rows(known: AttributionResults, one: Measured) -> pd.DataFrame:
     table = known.sites.iloc[one.rows][SITE_COLUMNS].reset_index(drop=True)
     scores = {f"score_{change}": one.scores[change] for change in CHANGES}
     return table.assign(
-        **{"rollout~mutagenesis": one.agreement, "score": one.scores["as_it_is"], **scores}
+        **{
+            "rollout~mutagenesis": one.agreement,
+            "residual~mutagenesis": one.given_away,
+            "score": one.scores["as_it_is"],
+            **scores,
+        }
     )
 
 
@@ -263,6 +277,7 @@ def summarize(one: Measured, bundle: Bundle, seed: int) -> dict:
     return {
         "sites": len(one.rows),
         "rollout_spearman": _named(median_with_interval(one.agreement, seed)),
+        "residual_spearman": _named(median_with_interval(one.given_away, seed)),
         "called": int(called.sum()),
         **{
             change: {

@@ -34,6 +34,9 @@ class AttentionMaps:
         member after the other.
     rollout : numpy.ndarray, shape=(sites, positions), dtype=float32
         Weights multiplied through the layers (Abnar and Zuidema 2020), the mean over members.
+    residual : numpy.ndarray, shape=(sites, positions), dtype=float32
+        The same of attention that is the same everywhere: what the connections around attention,
+        by which the bin's own positions weigh more than others, give away.
     offsets : numpy.ndarray, shape=(sites, positions), dtype=int64
         First base in the middle of what a position of the trunk sees, `stride` bases wide: bp from
         the first base of the bin.
@@ -43,6 +46,7 @@ class AttentionMaps:
 
     heads: np.ndarray
     rollout: np.ndarray
+    residual: np.ndarray
     offsets: np.ndarray
     stride: int
 
@@ -73,7 +77,7 @@ def map_attention(
     AttentionMaps
     """
     layers = attention_layers(engine.network)
-    heads, rollouts = [], []
+    heads, rollouts, residuals = [], [], []
     for first in range(0, len(windows), _ROWS):
         part = windows.take(slice(first, first + _ROWS))
         with recorded(layers) as kept, torch.no_grad():
@@ -81,9 +85,12 @@ def map_attention(
         weights = [kept[layer][0] for layer in layers]
         heads.append(_of_bins(torch.stack(weights, 1), part, settings))
         rollouts.append(_of_bins(_roll_out(weights, members)[:, None, None], part, settings))
+        flat = _roll_out([make_uniform(one) for one in weights], members)
+        residuals.append(_of_bins(flat[:, None, None], part, settings))
     return AttentionMaps(
         np.concatenate(heads),
         np.concatenate(rollouts)[:, 0, 0],
+        np.concatenate(residuals)[:, 0, 0],
         _offsets(windows, weights[0].shape[-1], settings.feature_stride),
         settings.feature_stride,
     )

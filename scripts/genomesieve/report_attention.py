@@ -95,11 +95,13 @@ def attention_table(screen: Screen) -> Table:
         stated = found.summary["classes"][name]
         cells = [genome.name, name, count(stated["sites"])]
         cells.append(with_interval(_estimate(stated["rollout_spearman"])))
+        cells.append(with_interval(_estimate(stated["residual_spearman"])))
         for change in CHANGES:
             cells.append(with_interval(_estimate(stated[change]["change"])))
             cells.append(_kept(stated, change))
         rows.append(cells)
     headings = ["genome", "class", "calls", "rollout ~ mutagenesis (Spearman, median, 95 %)"]
+    headings.append("the same of uniform attention (Spearman, median, 95 %)")
     for words in CHANGES.values():
         headings.append(f"attention {words}: change in log-odds (median, 95 %)")
         headings.append(f"attention {words}: calls that stay calls")
@@ -125,8 +127,11 @@ def attention_sentence(screen: Screen) -> Markup:
     for genome, found, name in attended(screen):
         stated = found.summary["classes"][name]
         clauses.append(
-            Markup("<b>{}</b> on {} {}").format(
-                name, genome.name, with_interval(_estimate(stated["rollout_spearman"]))
+            Markup("<b>{}</b> on {} {}, uniform attention {}").format(
+                name,
+                genome.name,
+                with_interval(_estimate(stated["rollout_spearman"])),
+                with_interval(_estimate(stated["residual_spearman"])),
             )
         )
     kept = [
@@ -137,7 +142,9 @@ def attention_sentence(screen: Screen) -> Markup:
     ]
     sentence = Markup(
         "A weight says what is mixed, not what a prediction rests on. Agreement of attention with "
-        "mutagenesis (rank correlation over stretches, median over calls, 95 % interval): {}."
+        "mutagenesis (rank correlation over stretches, median over calls, 95 % interval), and of "
+        "attention that is the same everywhere, to which the connections around it give the bin's "
+        "own positions all the same: {}."
     ).format(Markup("; ").join(clauses))
     if not kept:
         return sentence

@@ -55,6 +55,9 @@ def test_weights_of_a_bin_sum_to_one(members):
     assert maps.rollout.shape == maps.offsets.shape == (len(windows), maps.heads.shape[3])
     np.testing.assert_allclose(maps.heads.sum(-1), 1, atol=1e-5)
     np.testing.assert_allclose(maps.rollout.sum(-1), 1, atol=1e-5)
+    # Uniform attention: the bin's own positions weigh more, all others the same.
+    for row in maps.residual:
+        assert len(np.unique(row.round(5))) == 2 and row.sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_rollout_of_one_layer_is_half_itself_half_attention():

@@ -46,6 +46,7 @@ def write_attention(folder, members=1, called=4):
     ).to_csv(folder / "heads.tsv", sep="\t", index=False)  # fmt: skip
     change = {"change": {"median": -1.0, "low": -1.5, "high": -0.5}, "still_called": called // 4}
     stated = {"sites": 4, "rollout_spearman": {"median": 0.1, "low": None, "high": None},
+              "residual_spearman": {"median": 0.05, "low": 0.01, "high": 0.09},
               "called": called, "uniform": change, "shuffled": change}  # fmt: skip
     (folder / "summary.json").write_text(json.dumps({"classes": {"donor": stated}}))
 
@@ -61,15 +62,25 @@ def test_table_and_sentence_state_what_was_found(tmp_path):
     screen = read_with(tmp_path)
     (row,) = attention_table(screen).rows
     change = "−1.000 (−1.500 to −0.500)"
-    assert row == ["thaliana", "donor", "4", "0.100", change, "25\u00a0%", change, "25\u00a0%"]
+    assert row == [
+        "thaliana",
+        "donor",
+        "4",
+        "0.100",
+        "0.050 (0.010–0.090)",
+        change,
+        "25\u00a0%",
+        change,
+        "25\u00a0%",
+    ]
     sentence = attention_sentence(screen)
-    assert "<b>donor</b> on thaliana 0.100" in sentence
+    assert "<b>donor</b> on thaliana 0.100, uniform attention 0.050" in sentence
     assert "25\u00a0% of the calls stay calls" in sentence and "25\u00a0% to" not in sentence
 
 
 def test_without_calls_no_share_is_stated(tmp_path):
     screen = read_with(tmp_path, called=0)
-    assert attention_table(screen).rows[0][5] == "–"
+    assert attention_table(screen).rows[0][6] == "–"
     assert "stay calls" not in attention_sentence(screen)
 
 
