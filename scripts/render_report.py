@@ -267,28 +267,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         help="JSON object or file, shown as the configuration; its keys `title` (text) and `notes` "
         "(list of sentences for the reader) are used",
     )
-    named = {"action": NamedPaths, "metavar": "GENOME=PATH"}
-    parser.add_argument(
-        "--genome-folder", **named, required=True, help="encoded genome folder (repeat)"
-    )
-    parser.add_argument("--split", **named, required=True, help="split table, bp (repeat)")
-    parser.add_argument(
-        "--scan", **named, default={}, help="merged scan folder of a genome that has one (repeat)"
-    )
-    parser.add_argument(
-        "--evaluation", **named, default={}, help="evaluation folder, if annotated (repeat)"
-    )
-    parser.add_argument(
-        "--transfer", **named, default={}, help="JSON of estimate_transfer (repeat)"
-    )
-    for part in READERS:
-        parser.add_argument(
-            f"--{part}", **named, default={}, help="folder that explains a genome's calls (repeat)"
-        )
-    for title in SUMMARIES:
-        parser.add_argument(
-            f"--{title}-summary", **named, default={}, help=f"JSON of the {title} step (repeat)"
-        )
+    add_results_of_genomes(parser)
     parser.add_argument("--windows-summary", type=Path, help="JSON of the training windows")
     parser.add_argument("--model", type=Path, required=True, help="calibrated bundle folder")
     parser.add_argument(
@@ -322,6 +301,32 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, required=True, help="the page (.html)")
     parser.add_argument("--figures", type=Path, required=True, help="folder of the SVG pictures")
     return parser.parse_args(argv)
+
+
+def add_results_of_genomes(parser: argparse.ArgumentParser) -> None:
+    """Add the options that are given once for each genome."""
+    named = {"action": NamedPaths, "metavar": "GENOME=PATH"}
+    parser.add_argument(
+        "--genome-folder", **named, required=True, help="encoded genome folder (repeat)"
+    )
+    parser.add_argument("--split", **named, required=True, help="split table, bp (repeat)")
+    parser.add_argument(
+        "--scan", **named, default={}, help="merged scan folder of a genome that has one (repeat)"
+    )
+    parser.add_argument(
+        "--evaluation", **named, default={}, help="evaluation folder, if annotated (repeat)"
+    )
+    parser.add_argument(
+        "--transfer", **named, default={}, help="JSON of estimate_transfer (repeat)"
+    )
+    for part in READERS:
+        parser.add_argument(
+            f"--{part}", **named, default={}, help="folder that explains a genome's calls (repeat)"
+        )
+    for title in SUMMARIES:
+        parser.add_argument(
+            f"--{title}-summary", **named, default={}, help=f"JSON of the {title} step (repeat)"
+        )
 
 
 def main(argv: list[str] | None = None) -> int:
