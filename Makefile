@@ -46,7 +46,7 @@ report: setup ## Write results/report.zip from a finished run of the demo
 
 docs: setup ## Build the documentation into site/ (open site/index.html)
 	@python docs/configuration_keys.py
-	@mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict
 
 lint: setup ## Check style of code and workflow
 	@ruff check scripts tests benchmarks docs

@@ -284,7 +284,10 @@ def page(schemas: Path = SCHEMAS) -> str:
             lines += [f"Below `{prefix}`:", ""]
         lines += [*table(keys, prefix), ""]
     lines += ["## Settings of `model`", ""]
-    lines += ["Every preset is a stem, a trunk, a pooling and a head; any setting may be given.", ""]
+    lines += [
+        "Every preset is a stem, a trunk, a pooling and a head; any setting may be given.",
+        "",
+    ]
     lines += [*setting_lines(NetworkSettings, CONSTANTS), "", *preset_lines(), ""]
     lines += ["Those of `preset: custom`, [a network of your own](../config/README.md):", ""]
     lines += [*setting_lines(CustomSettings, {}), ""]

@@ -74,9 +74,7 @@ def first_number(text: str) -> float:
     return float(_NUMBER.search(text.replace("−", "-"))[0])
 
 
-def draw_interval(
-    axes: Axes, x: float, y: float, low: float, high: float, **style: object
-) -> None:
+def draw_interval(axes: Axes, x: float, y: float, low: float, high: float, **style: object) -> None:
     """Draw a value with its interval, upright."""
     axes.errorbar(x, y, [[max(y - low, 0)], [max(high - y, 0)]], capsize=2.5, **style)
 
@@ -91,10 +89,11 @@ def precision_by_prevalence(axes: Axes) -> None:
         axes.semilogx(negatives, precision, color=colour, linestyle=line, label=label)
     at = float(precision_at_prevalence(0.95, 0.01, 1 / 1000))
     axes.plot(999, at, "o", color=BLACK, markersize=6)
-    axes.annotate(f"1:999, precision {at:.3f}", (999, at), (14, 30), textcoords="offset points",
-                  arrowprops={"arrowstyle": "-", "color": GREY})  # fmt: skip
-    axes.set(xlabel="positions without a site, for one with", ylabel="precision", ylim=(0, 1.03))
-    axes.legend(loc="upper right", title="true positive rate 0.95")
+    axes.annotate(f"1:999, precision {at:.3f}", (999, at), (-12, -4), textcoords="offset points",
+                  ha="right", va="center")  # fmt: skip
+    axes.set(xlabel="positions without a site, for one with", ylabel="precision", ylim=(0, 1.5))
+    axes.set_yticks(np.arange(0, 1.01, 0.2))
+    axes.legend(loc="upper left", title="true positive rate 0.95", alignment="left")
 
 
 def ranking_scores(axes: Axes) -> None:
@@ -121,8 +120,8 @@ def ranking_scores(axes: Axes) -> None:
         axes.plot(auroc, place, "o", color=ORANGE, label="AUROC" if not place else None)
         axes.plot(precision, place, "D", color=BLUE, label=None if place else "average precision")
     axes.set_yticks(range(len(found)), [name for name, *_ in found])
-    axes.set(xlim=(0, 1.04), ylim=(len(found) - 0.5, -1.4))
-    axes.legend(loc="upper left", ncols=2)
+    axes.set(xlim=(0, 1.04), ylim=(len(found) - 0.5, -2.2))
+    axes.legend(loc="upper left")
 
 
 def _is_matrix(peer: str) -> bool:
@@ -217,13 +216,11 @@ def probed_properties(axes: Axes) -> None:
     for column, colour, marker, label in kinds:
         values = [first_number(row[column]) for row in rows]
         axes.plot(values, range(len(rows)), marker, color=colour, label=label)
-    for place, row in enumerate(rows):
-        used = row[6].startswith("used")
-        axes.text(1.02, place, row[6].split(",")[0].split(":")[0], va="center",
-                  weight="bold" if used else "normal")  # fmt: skip
-    axes.set_yticks(range(len(rows)), [row[0] for row in rows])
-    axes.set(xlim=(-0.03, 1), ylim=(len(rows) - 0.5, -1.5))
-    axes.legend(loc="upper left", ncols=3, columnspacing=1)
+    verdicts = [re.split("[,:]", row[6])[0].upper() for row in rows]
+    names = [f"{row[0]}\n{verdict}" for row, verdict in zip(rows, verdicts)]
+    axes.set_yticks(range(len(rows)), names)
+    axes.set(xlabel="R² or AUROC", xlim=(-0.03, 1), ylim=(len(rows) - 0.5, -2.6))
+    axes.legend(loc="upper left")
 
 
 def batch_norms(axes: Axes) -> None:
@@ -334,7 +331,7 @@ FIGURES: dict[str, list[tuple[str, Callable[[Axes], None]]]] = {
         ("Weights shared along the sequence", shared_weights),
         ("A partner some way off", long_range),
     ],
-    "representations": [("Read from the best layer, and its verdict", probed_properties)],
+    "representations": [("Read from the best layer", probed_properties)],
     "batch_effects": [("Donors with a signal of four laboratories", batch_norms)],
     "transfer_and_forgetting": [
         ("Precision on genomes without labels", transferred_precision),

@@ -58,9 +58,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return indent_lists("\n".join(lines))
 
 
-def site_target(
-    target: str, place: str, page: Page, config: MkDocsConfig, files: Files
-) -> str:
+def site_target(target: str, place: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Return where a link leads within the site.
 
     Parameters

@@ -177,9 +177,7 @@ def test_figures_are_what_the_results_say(repository):
 
 def test_a_changed_result_is_noticed(repository, monkeypatch):
     figures = load(repository, "figures")
-    monkeypatch.setattr(
-        figures, "FIGURES", {"batch_effects": figures.FIGURES["batch_effects"]}
-    )
+    monkeypatch.setattr(figures, "FIGURES", {"batch_effects": figures.FIGURES["batch_effects"]})
     changed = figures.results("batch_effects")
     changed["norms"]["domain"]["held_out_average_precision"] += 0.02
     monkeypatch.setattr(figures, "results", lambda name: changed)
