@@ -3,8 +3,8 @@
     python docs/configuration_keys.py            # writes docs/configuration_keys.md
     python docs/configuration_keys.py --check    # writes nothing, fails if the page is old
 
-Keys, types, allowed values and descriptions are those of `workflow/schemas/*.yaml`. A default is the
-schema's own, or what its description says in "(default ...)". Settings of networks are those of
+Keys, types, allowed values and descriptions are those of `workflow/schemas/*.yaml`. A default is
+the schema's own, or what its description says in "(default ...)". Settings of networks are those of
 `genomesieve.architecture`, whose docstring describes them.
 """
 
@@ -37,12 +37,12 @@ from genomesieve.custom_settings import CustomSettings  # noqa: E402
 
 HEAD = """# Every key of the configuration
 
-This page is written by `python docs/configuration_keys.py` from the schemas that check a configuration
-before anything runs (`workflow/schemas/`). [Configuration](../config/README.md) tells what to think about.
-A misspelt key stops the run with the nearest right one.
+This page is written by `python docs/configuration_keys.py` from the schemas that check a
+configuration before anything runs (`workflow/schemas/`). [Configuration](../config/README.md) tells
+what to think about. A misspelt key stops the run with the nearest right one.
 
-*Required* stands where there is no default. `NAME` in a key is a name of your own: letters, digits, `_`,
-`+` and `-`. A dash as default: nothing, unless it is given.
+*Required* stands where there is no default. `NAME` in a key is a name of your own: letters, digits,
+`_`, `+` and `-`. A dash as default: nothing, unless it is given.
 """
 NAMED = {
     "packages": "PACKAGE",
@@ -190,7 +190,7 @@ def table(keys: Sequence[tuple[str, Mapping, bool]], prefix: str) -> list[str]:
         name = path.removeprefix(f"{prefix}.") if prefix else path
         text = _STATED.sub("", rule.get("description", "")).replace(" ;", ";").replace(" .", ".")
         cells = (f"`{name}`", describe_type(rule), describe_default(rule, required))
-        lines.append(row(*cells, re.sub(r"  +", " ", text).strip()))
+        lines.append(row(*cells, re.sub(r"  +", " ", text).strip() or "One for each."))
     return lines
 
 

@@ -4,9 +4,9 @@
     python docs/figures.py --check    # writes nothing, fails if one is not what the results say
 
 Numbers are those of `benchmarks/results/*.json`, or of the recorded tables of pages in docs/ where
-results have no file of their own. Nothing is measured here. Each panel is a file, so that a page can
-stack them on a narrow screen. Colours are those of Okabe and Ito (2008), and nothing is told by colour
-alone.
+results have no file of their own. Nothing is measured here. Each panel is a file, so that a page
+can stack them on a narrow screen. Colours are those of Okabe and Ito (2008), and nothing is told by
+colour alone.
 """
 
 from __future__ import annotations

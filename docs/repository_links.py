@@ -2,8 +2,8 @@
 
 A hook of MkDocs (`hooks` in mkdocs.yml). Pages in docs/ link to `../config/README.md`,
 `../benchmarks/transfer.py` and so on. Pages of the repository that stand in the site's navigation
-(`PAGES`) become pages of the site; any other file that a page links to is put beside the pages as it
-is, below `repository/`. A link to a file that is not there stops the build.
+(`PAGES`) become pages of the site; any other file that a page links to is put beside the pages as
+it is, below `repository/`. A link to a file that is not there stops the build.
 
 Lists are written with two or three spaces before what belongs to an item, as most programs read
 them; Python-Markdown wants four.

@@ -14,9 +14,10 @@ _ROW = re.compile(r"^\| `(?P<column>[^`]+)` \| (?P<type>[^|]*) \|", re.MULTILINE
 def documented_columns(page: Path) -> dict[str, re.Pattern]:
     """Return what the columns of each table of the page must look like, by its path.
 
-    The pattern is of the names with a line end after each. A name in braces (`start_{class}`) stands
-    for one or more, and a type that ends in `*` marks a column that need not be there. Columns
-    with braces that follow each other belong together, as `start_{class}` and `end_{class}` do.
+    The pattern is of the names with a line end after each. A name in braces (`start_{class}`)
+    stands for one or more, and a type that ends in `*` marks a column that need not be there.
+    Columns with braces that follow each other belong together, as `start_{class}` and
+    `end_{class}` do.
     """
     found = {}
     for table in _TABLE.finditer(page.read_text()):
