@@ -96,14 +96,25 @@ def site_target(target: str, place: str, page: Page, config: MkDocsConfig, files
 
 
 def indent_lists(markdown: str) -> str:
-    """Indent what belongs to an item of a list by four spaces, instead of by its marker's width."""
-    lines, width, fenced = [], 0, False
+    """Write lists as Python-Markdown reads them.
+
+    What belongs to an item is indented by four spaces instead of by its marker's width, and an
+    empty line stands before a list that follows a paragraph, also one within an item.
+    """
+    lines: list[str] = []
+    width, fenced, later = 0, False, False
     for line in markdown.split("\n"):
-        item = _ITEM.match(line)
-        if not fenced and item:
-            width = len(item["marker"])
+        item = None if fenced else _ITEM.match(line)
+        if item and not width and line[0].isdigit() and not line.startswith("1. "):
+            # A wrapped line may begin with a year.
+            item = None
+        if item:
+            if lines and lines[-1].strip() and (later or not width):
+                lines.append("")
+            width, later = len(item["marker"]), False
         elif not fenced and width and line.strip() and not line.startswith(" " * width):
             width = 0
+        later |= bool(width) and not line.strip()
         belongs = width and not item and line.startswith(" " * width)
         if _FENCE.match(line):
             fenced = not fenced

@@ -128,6 +128,18 @@ def test_dead_links_and_forgotten_pages_stop_the_build(repository, tmp_path, pag
     assert said is None or said in done.stderr
 
 
+def test_lists_become_lists_of_the_site(repository):
+    import markdown
+
+    source = "text\n- one\n\n  | a |\n  |---|\n  | b |\n\n  more\n- two\n  still two\n\nend in\n"
+    source += "2018. No list.\n\n```\n- code\n```\n"
+    written = load(repository, "repository_links").indent_lists(source)
+    html = markdown.markdown(written, extensions=["tables", "fenced_code"])
+    assert html.count("<ul>") == 1 and html.count("<li>") == 2 and "<ol>" not in html
+    assert "<table>" in html[html.index("<li>") : html.index("</li>")]
+    assert "- code" in html
+
+
 # --- the reference, and what is drawn ------------------------------------------------------------
 
 
