@@ -86,6 +86,13 @@ def test_every_link_within_the_site_leads_to_a_place(site):
     assert dead == []
 
 
+def test_links_of_pages_outside_of_the_site_exist(repository):
+    for name in ("README.md", "config/README.md", "benchmarks/README.md", "CONTRIBUTING.md"):
+        page = repository / name
+        links = re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text())
+        assert [link for link in links if not (page.parent / link).exists()] == []
+
+
 def test_nothing_is_fetched_from_elsewhere(site):
     loaded = [
         f"{path.name}: {link}"
