@@ -20,7 +20,7 @@ from mkdocs.__main__ import cli as mkdocs
 
 from toy_workflow import planned_jobs, snakemake
 
-FROM_SNAKEMAKE = {"Directory cannot be locked"}
+OF_OTHERS = {"Directory cannot be locked", "snakemake: command not found"}
 
 
 def load(repository: Path, name: str):
@@ -231,8 +231,8 @@ def test_every_figure_is_shown_and_says_how_it_was_made(repository):
 
 
 def messages(repository: Path) -> list[str]:
-    """Return every text of the scripts; a zero byte stands where a value is filled in."""
-    found = []
+    """Return what scripts and Makefile say; a zero byte stands where a value is filled in."""
+    found = [(repository / "Makefile").read_text()]
     for path in (repository / "scripts").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.JoinedStr):
@@ -248,7 +248,7 @@ def test_messages_of_the_faq_are_those_of_the_code(repository):
     quoted = re.findall(r"^#### `(.+)`$", page, re.MULTILINE)
     assert len(quoted) >= 20
     known = messages(repository)
-    for text in set(quoted) - FROM_SNAKEMAKE:
+    for text in set(quoted) - OF_OTHERS:
         parts = re.split(r"\.\.\.|\d[\d,.]*%?", text.removeprefix("error: "))
         parts = [part.strip(" :,;()[]%./'") for part in parts]
         wanted = re.compile(
