@@ -100,7 +100,7 @@ def test_uncalibrated_model_is_refused(planted, trained, tmp_path, capsys):
         ({"classes": ["donor"], "stranded": [True]}, "damaged or do not fit model.json"),
         (
             {"architecture": {"preset": "dilatde"}},
-            "model.preset is 'dilatde'; did you mean 'dilated'",
+            "'dilatde'; did you mean 'dilated'",
         ),
         ({"stranded": [True]}, "expected one value a class"),
     ],

@@ -43,6 +43,7 @@ ANY = "*"
 """Stands in the place of a key for names that users choose, in paths of the schema."""
 _DEEPEST = 30
 _LARGEST_NUMBER = 1 << 53
+_MOST_PLACES = 2
 _LONGEST_SHOWN = 200
 NUMBER_ROLES = ("signal", "auxiliary")
 """Roles of tracks that are read as one number a base, not as sites or intervals."""
@@ -545,16 +546,26 @@ def _explain(error: ValidationError, schema: dict) -> str:
 
 
 def _right_key(wrong: str, known: list[str], error: ValidationError, schema: dict) -> str:
-    """Return a hint: a near key of this table, or the table that has that key, or all keys."""
+    """Return a hint: a near key of this table, or the tables that have that key, or all keys."""
     here = [str(part) for part in error.absolute_path]
     near = difflib.get_close_matches(wrong, known, n=1)
     places = [] if near else _places_of(wrong, schema, schema, ())
-    fitting = [place for place in places if _goes_with(place, here)]
-    if not fitting:
+    if not places:
         return nearest(wrong, known)
-    deepest = max(fitting, key=lambda place: (_shared(place, here), -len(place)))
-    path = ".".join(one if one != ANY else here[row] for row, one in enumerate(deepest))
-    return f"it belongs to {path}" if path else "it belongs to the top level"
+    most = max(_shared(place, here) for place in places)
+    closest = sorted((place for place in places if _shared(place, here) == most), key=len)
+    shown = [_place_in_words(place, here) for place in closest[:_MOST_PLACES]]
+    return f"it belongs to {' or '.join(shown)}"
+
+
+def _place_in_words(place: tuple[str, ...], here: list[str]) -> str:
+    """Write a path of the schema, with the names that are chosen where a key stands."""
+    common = _shared(place, here)
+    parts = [
+        (here[row] if row < common else "NAME") if one == ANY else one
+        for row, one in enumerate(place)
+    ]
+    return ".".join(parts) or "the top level"
 
 
 def _places_of(key: str, schema: dict, root: dict, path: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -569,12 +580,6 @@ def _places_of(key: str, schema: dict, root: dict, path: tuple[str, ...]) -> lis
         found += _places_of(key, item, root, (*path, name))
     more = schema.get("additionalProperties")
     return found + (_places_of(key, more, root, (*path, ANY)) if isinstance(more, dict) else [])
-
-
-def _goes_with(place: tuple[str, ...], here: list[str]) -> bool:
-    """Tell whether all names on a path that users choose are those of where a key stands."""
-    chosen = [row for row, one in enumerate(place) if one == ANY]
-    return not chosen or _shared(place, here) > chosen[-1]
 
 
 def _shared(place: tuple[str, ...], here: list[str]) -> int:
