@@ -39,6 +39,14 @@ include: "workflow/rules/design.smk"
 include: "workflow/rules/report.smk"
 
 
+onsuccess:
+    print(outcome_text(list(PLAN.screens), time.monotonic() - STARTED), file=sys.stderr)
+
+
+onerror:
+    print(failure_text(log), file=sys.stderr)
+
+
 localrules:
     all,
     fetch_file,

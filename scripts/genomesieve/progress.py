@@ -10,6 +10,8 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from genomesieve.durations import duration
+
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LINES = 30.0
@@ -151,12 +153,3 @@ def plural(unit: str) -> str:
 def rate_in_words(rate: float) -> str:
     """Write items a second, or a minute where they are slow."""
     return f"{rate:,.3g} a second" if rate >= 0.5 else f"{60 * rate:,.3g} a minute"
-
-
-def duration(seconds: float) -> str:
-    """Write a time in seconds, minutes or hours."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from genomesieve.progress import SECONDS_BETWEEN_LINES, Progress, duration, plural, watched
+from genomesieve.durations import duration
+from genomesieve.progress import SECONDS_BETWEEN_LINES, Progress, plural, watched
 
 
 class Terminal(io.StringIO):
