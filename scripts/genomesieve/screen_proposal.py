@@ -17,6 +17,9 @@ from genomesieve.errors import InputError
 from genomesieve.splitting import COLUMNS, PARTS, merge_touching, split_by_fractions
 
 FRACTIONS = {"train": 0.7, "valid": 0.05, "calibrate": 0.1, "test": 0.15}
+SMALL_FRACTIONS = {"train": 0.6, "valid": 0.1, "calibrate": 0.15, "test": 0.15}
+"""Of genomes below `SMALL` bp, where a twentieth holds too few sites to tell when to stop."""
+SMALL = 20_000_000
 MOST_LISTED = 40
 """Genomes of more contigs with sites are split by fractions, not by lists of contigs."""
 LEAST_SITES = 5
@@ -80,8 +83,9 @@ def propose_split(contigs: pd.DataFrame, sites: pd.DataFrame) -> Split:
         {"contig": used["contig"], "start": 0, "end": used["length"].astype("int64")}
     ).reset_index(drop=True)
     if len(whole) > MOST_LISTED:
-        table, method = split_by_fractions(FRACTIONS, None, whole, "the new screen")
-        choices = [Split({"fractions": FRACTIONS}, table, f"by fractions ({method})")]
+        fractions = fractions_of(whole)
+        table, method = split_by_fractions(fractions, None, whole, "the new screen")
+        choices = [Split({"fractions": fractions}, table, f"by fractions ({method})")]
     else:
         choices = [*_by_contigs(whole), _by_stretches(whole)]
     for choice in choices:
@@ -96,9 +100,15 @@ def propose_split(contigs: pd.DataFrame, sites: pd.DataFrame) -> Split:
     )
 
 
+def fractions_of(whole: pd.DataFrame) -> dict[str, float]:
+    """Return the shares of the parts of contigs (columns start, end)."""
+    bases = int((whole["end"] - whole["start"]).sum())
+    return dict(FRACTIONS if bases >= SMALL else SMALL_FRACTIONS)
+
+
 def _by_contigs(whole: pd.DataFrame) -> list[Split]:
     """Give contigs, longest first, to the part that lacks most bases; none if parts miss theirs."""
-    wanted = {part: share * int(whole["end"].sum()) for part, share in FRACTIONS.items()}
+    wanted = {part: share * int(whole["end"].sum()) for part, share in fractions_of(whole).items()}
     lacks, part_of = dict(wanted), {}
     for row in whole.sort_values("end", ascending=False, kind="stable").itertuples():
         part = max(lacks, key=lacks.get)
@@ -115,7 +125,7 @@ def _by_stretches(whole: pd.DataFrame) -> Split:
     """Cut the genome, contig after contig, where the shares of the parts are used up."""
     total = int(whole["end"].sum())
     unit = next(unit for unit in _UNITS if unit * 200 <= total or unit == 1)
-    shares = np.cumsum([FRACTIONS[part] for part in PARTS])
+    shares = np.cumsum([fractions_of(whole)[part] for part in PARTS])
     before, rows = 0, []
     for row in whole.itertuples():
         cuts = [round((share * total - before) / unit) * unit for share in shares[:-1]]
@@ -160,11 +170,11 @@ def propose_base_model(train_bases: int, valid_bases: int, longest: int) -> Prop
     Parameters
     ----------
     train_bases, valid_bases : int
-        bp of the two parts.
+        bp of the two parts; where validation is small or contigs are short, windows are shorter.
     longest : int
-        bp of the longest contig; windows are shorter than that.
+        bp of the longest contig.
     """
-    length = 5000 if longest >= 25_000 else 1000
+    length = 5000 if min(longest, valid_bases) >= 50_000 else 1000
     windows = _scaled(train_bases, length, 100, 6000)
     return Proposal(
         {
@@ -199,7 +209,8 @@ def propose_bin_model(
     median_length : int
         bp of the intervals; broad peaks get bins of 200 bp, others of 50 bp.
     """
-    resolution, length = (200 if median_length >= 400 else 50), 2000
+    resolution = 200 if median_length >= 400 else 50
+    length = 2000 if min(longest, valid_bases) >= 20_000 else 1000
     windows = _scaled(train_bases, length, 200, 8000)
     return Proposal(
         {

@@ -209,6 +209,16 @@ def scans(plan):
     return [f"results/{screen.name}/scan/{name}/calls.bed.gz" for screen, name in pairs]
 
 
+def hubs(plan):
+    """Return the track hub of every genome that a screen scans, where hubs are wanted."""
+    return [
+        f"results/{screen.name}/scan/{name}/hub.txt"
+        for screen in plan.screens.values()
+        for name in screen.scan_genomes
+        if screen.settings["scan"]["hub"]
+    ]
+
+
 def stage_targets(plan):
     """Return what is made of screens with stages: what they kept, and what the next one needs."""
     files = []
@@ -712,6 +722,11 @@ def scan_size(wildcards, input):
     scores = len(screen.settings["classes"]) * strands / resolution(wildcards)
     kept = wildcards.genome in screen.labelled_genomes
     return megabytes(bases_of(input.contigs) * scores * (4 if kept else 2))
+
+
+def two_bit_size(wildcards, input):
+    """Return the disk that a genome's sequence needs in a track hub: a quarter of a byte a base."""
+    return megabytes(bases_of(input.contigs) / 4)
 
 
 def shard_size(wildcards, input):
