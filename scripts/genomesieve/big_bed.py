@@ -30,8 +30,9 @@ FIELDS = """table call
 """
 """Names of the columns (autoSql)."""
 _STANDARD_FIELDS = 6
-_FIELD_COUNTS, _AUTOSQL = 32, 36
-"""Bytes of a bigBed's header (Kent et al. 2010, supplementary table 5)."""
+_FIELD_COUNTS, _AUTOSQL, _SUMMARY = 32, 36, 44
+"""Places in a bigBed's header (Kent et al. 2010, supplementary table 5)."""
+_SUMMARY_BYTES = 40
 
 
 def read_calls(path: str | os.PathLike) -> pd.DataFrame:
@@ -98,14 +99,19 @@ def write_big_bed(path: str | os.PathLike, calls: pd.DataFrame, contigs: pd.Data
 def _name_fields(path: Path) -> None:
     """Say in a bigBed what its columns are: the library knows the first three alone.
 
-    The names are added at the end of the file, and the header points there.
+    The names are added at the end of the file, and the header points there. Some readers take what
+    lies between them and the summary for names, so that the summary is written anew behind them.
     """
     with path.open("r+b") as handle:
         magic = handle.read(4)
+        handle.seek(_SUMMARY)
+        handle.seek(*struct.unpack("<Q", handle.read(8)))
+        summary = handle.read(_SUMMARY_BYTES)
         handle.seek(_FIELD_COUNTS)
         handle.write(struct.pack("<HH", len(CALL_COLUMNS), _STANDARD_FIELDS))
         place = handle.seek(0, os.SEEK_END)
+        names = FIELDS.encode() + b"\0"
         # Readers look for the format's number at both ends.
-        handle.write(FIELDS.encode() + b"\0" + magic)
+        handle.write(names + summary + magic)
         handle.seek(_AUTOSQL)
-        handle.write(struct.pack("<Q", place))
+        handle.write(struct.pack("<QQ", place, place + len(names)))

@@ -549,7 +549,12 @@ def _right_key(wrong: str, known: list[str], error: ValidationError, schema: dic
     """Return a hint: a near key of this table, or the tables that have that key, or all keys."""
     here = [str(part) for part in error.absolute_path]
     near = difflib.get_close_matches(wrong, known, n=1)
-    places = [] if near else _places_of(wrong, schema, schema, ())
+    places = _places_of(wrong, schema, schema, ())
+    if near:
+        # A key of a table of this one is as likely.
+        below = [place for place in places if _shared(place, here) == len(here) == len(place) - 1]
+        also = f", or {wrong!r} of {_place_in_words(below[0], here)}" if below else ""
+        return f"did you mean {near[0]!r}{also}?"
     if not places:
         return nearest(wrong, known)
     most = max(_shared(place, here) for place in places)
