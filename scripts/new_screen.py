@@ -130,6 +130,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--kind", choices=list(KINDS), help="what the sites are")
     parser.add_argument(
         "--classes",
+        dest="wanted",
         type=comma_list,
         default=(),
         help="classes of column 4 to take, with commas between them (default: the "
@@ -319,14 +320,14 @@ def choose_classes(
 def column_classes(arguments: argparse.Namespace, file: SiteFile, notes: list[str]) -> list[str]:
     """Return the classes to take of column 4."""
     counts = file.names()
-    for name in arguments.classes:
+    for name in arguments.wanted:
         if name not in counts:
             raise InputError(
                 f"--classes: {name!r} is no name in column 4 of {file.path}; expected some of "
                 f"{', '.join(name for name, _ in counts.most_common(8))}, ..."
             )
-    if arguments.classes:
-        return list(arguments.classes)
+    if arguments.wanted:
+        return list(arguments.wanted)
     usable = [name for name, _ in counts.most_common() if _NAME.fullmatch(name)]
     taken = usable[:MOST_CLASSES]
     if len(counts) > len(taken):

@@ -141,19 +141,20 @@ def test_further_genomes_are_scanned(annotated, here):
 
 
 def test_many_classes_are_cut_to_those_with_most_sites(intervals, here, capsys):
-    bed = pd.read_csv("sites.bed", sep="\t", header=None)
-    bed[3] = [f"f{min(row % 9, row % 7)}" for row in range(len(bed))]
-    bed.to_csv("peaks.bed", sep="\t", header=False, index=False)
+    rows = [("chr1", at, at + 1, f"f{at // 80 % 8}") for at in range(0, 60_000, 80)]
+    # Of the eight, two have fewer sites.
+    rows = [row for row in rows if row[1] // 640 % 3 or row[3] not in ("f1", "f4")]
+    pd.DataFrame(rows).to_csv("peaks.bed", sep="\t", header=False, index=False)
     arguments = ["--genome", "toy.fa", "--kind", "binding_sites", "--sites", "peaks.bed"]
-    assert new_screen.main([*arguments, "--name", "a", "--classes", "f1,f0"]) == 0
-    assert list(written(here, "a")[0]["screens"]["a"]["classes"]) == ["f1", "f0"]
-    capsys.readouterr()
-    assert new_screen.main([*arguments, "--name", "b"]) in (0, 1)
-    captured = capsys.readouterr()
-    # The rarest of the six has too few sites for four parts.
-    assert "names 7 classes; the 6 with most sites are taken" in captured.out + captured.err or (
-        "has" in captured.err and "sites in part" in captured.err
-    )
+    assert new_screen.main([*arguments, "--name", "few", "--classes", "f4,f0"]) == 0
+    assert list(written(here, "few")[0]["screens"]["few"]["classes"]) == ["f4", "f0"]
+    assert "6 with most" not in capsys.readouterr().out
+    assert new_screen.main([*arguments, "--name", "six"]) == 0
+    assert "names 8 classes; the 6 with most sites are taken" in capsys.readouterr().out
+    classes = written(here, "six")[0]["screens"]["six"]["classes"]
+    assert sorted(classes) == ["f0", "f2", "f3", "f5", "f6", "f7"]
+    assert new_screen.main([*arguments, "--name", "none", "--classes", "f9"]) == 1
+    assert "'f9' is no name in column 4" in capsys.readouterr().err
 
 
 def test_nothing_is_replaced_unless_that_is_wanted(annotated, here, capsys):
