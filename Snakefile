@@ -37,6 +37,7 @@ include: "workflow/rules/stages.smk"
 include: "workflow/rules/explain.smk"
 include: "workflow/rules/design.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/views.smk"
 
 
 localrules:
@@ -61,3 +62,5 @@ rule all:
         explanations(PLAN),
         variant_targets(PLAN),
         design_targets(PLAN),
+        views(PLAN),
+        comparisons(PLAN),
