@@ -52,6 +52,9 @@ MOST_CLASSES = 8
 MOST_PLACES = 300
 """Places on one page, each of which costs some kilobytes."""
 
+WINDOW = 81
+"""Bases that are shown first: letters can be read on a wide screen."""
+
 SEQUENCE_MARGIN = 500
 """Bases that igv-reports takes beyond the tracks on either side."""
 
@@ -128,7 +131,7 @@ def make_view(
         )
         (folder / "template.html").write_text(page, encoding="utf-8")
         width = int((places["end"] - places["start"]).max())
-        run_igv_reports(folder, output, 2 * arguments.flank, max(121, 3 * width))
+        run_igv_reports(folder, output, 2 * arguments.flank, max(WINDOW, 3 * width))
 
 
 def track_files(
@@ -138,18 +141,18 @@ def track_files(
     tracks = []
     if arguments.sites is not None:
         sites = read_table(arguments.sites, "sites", SITE_COLUMNS)
-        write_sites(folder / "sites.bed", sites[sites["class"].isin(model["classes"])], windows)
-        tracks.append({"name": "known sites", "url": str(folder / "sites.bed"), "color": "#000000",
+        write_sites(folder / "sites.bed.gz", sites[sites["class"].isin(model["classes"])], windows)
+        tracks.append({"name": "known sites", "url": str(folder / "sites.bed.gz"), "color": "#000000",
                        "height": 50, "displayMode": "EXPANDED"})  # fmt: skip
-    write_calls(folder / "calls.bed", arguments.scan / "calls.bed.gz", windows)
-    tracks.append({"name": "calls", "url": str(folder / "calls.bed"), "color": "#0072B2",
+    write_calls(folder / "calls.bed.gz", arguments.scan / "calls.bed.gz", windows)
+    tracks.append({"name": "calls", "url": str(folder / "calls.bed.gz"), "color": "#0072B2",
                    "height": 50, "displayMode": "EXPANDED"})  # fmt: skip
     for name in model["classes"][:MOST_CLASSES]:
         for strand, color in STRAND_COLORS.items():
             bigwig = arguments.scan / f"{name}.{strand}.bw"
             if not bigwig.is_file():
                 continue
-            path = folder / f"{name}.{strand}.bedgraph"
+            path = folder / f"{name}.{strand}.bedgraph.gz"
             write_track(path, bigwig, windows)
             words = {"plus": " +", "minus": " −", "both": ""}
             tracks.append({"name": name + words[strand], "url": str(path), "color": color,

@@ -44,12 +44,21 @@ addEventListener("load", async () => {
   result.problems = problems;
   result.resources = performance.getEntriesByType("resource").map((entry) => entry.name).filter(
     (name) => !name.startsWith("data:") && !name.startsWith("blob:"));
-  const place = document.createElement("pre");
-  place.id = "test-result";
-  place.textContent = JSON.stringify(result);
-  document.body.append(place);
+  parent.postMessage(JSON.stringify(result), "*");
 });
 </script>"""
+
+# A window cannot be as narrow as a telephone, a frame can.
+_FRAME = """<!DOCTYPE html><html><head><meta charset="utf-8"></head><body style="margin: 0">
+<script>
+addEventListener("message", (event) => {
+  const place = document.createElement("pre");
+  place.id = "test-result";
+  place.textContent = event.data;
+  document.body.append(place);
+});
+</script>
+<iframe src="%s" width="%d" height="900" style="border: 0"></iframe></body></html>"""
 
 # Boxes of text that can be seen: of HTML by text node, of pictures by what matplotlib calls text.
 # What a scrolled box hides does not count.
@@ -123,7 +132,7 @@ def ask_page(page: Path, script: str, width: int = 1280, dark: bool = False) -> 
     script : str
         Body of an async function; `until(() => ready)` waits.
     width : int
-        Of the window, CSS pixels.
+        Of the frame that the page stands in, CSS pixels.
     dark : bool
         Whether the reader prefers dark pages.
 
@@ -139,13 +148,15 @@ def ask_page(page: Path, script: str, width: int = 1280, dark: bool = False) -> 
     body, end = rest.rsplit("</body>", 1)
     copy = page.with_name(f"asked-{page.name}")
     copy.write_text(f"{head}{_FIRST}{body}{_LAST % script}</body>{end}", encoding="utf-8")
+    frame = page.with_name(f"frame-{page.name}")
+    frame.write_text(_FRAME % (copy.name, width), encoding="utf-8")
     profile = page.parent / "browser-profile"
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--dump-dom"]
-    options += [f"--user-data-dir={profile}", f"--window-size={width},900", "--hide-scrollbars"]
+    options += [f"--user-data-dir={profile}", "--window-size=1400,1000", "--hide-scrollbars"]
     options += ["--virtual-time-budget=20000", "--disable-background-networking"]
     options += ["--blink-settings=preferredColorScheme=0"] if dark else []
     done = subprocess.run(
-        [browser, *options, copy.as_uri()], capture_output=True, text=True, timeout=120
+        [browser, *options, frame.as_uri()], capture_output=True, text=True, timeout=120
     )
     found = re.search(r'<pre id="test-result">(.*?)</pre>', done.stdout, flags=re.S)
     assert found, f"the page never answered: {done.stderr[-2000:]}"

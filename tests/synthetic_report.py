@@ -18,7 +18,7 @@ CLASSES = ("donor", "acceptor")
 SHIFTS = {"dilated": 5.0, "pwm": 3.0, "kmer": 2.2}
 LENGTH = 60_000
 TARGETS = (0.5, 0.8, 0.9)
-RECALLS = np.linspace(0.005, 1, 200)
+RECALLS = np.arange(1, 201) / 200
 
 
 def write_screen(

@@ -79,7 +79,7 @@ def expected_rows(folder: Path, genome: str, name: str, universe: str, recall: f
         wrong = round(corner["x"] * (value["bins"] - sites))
         megabases = value["bins"] / 2 / 1e6
         rows[model] = [
-            f"{corner['score']:.2f}", f"{100 * right / sites:.1f}\u00a0%",
+            f"{corner['score']:.2f}".replace("-", "−"), f"{100 * right / sites:.1f}\u00a0%",
             f"{100 * right / (right + wrong):.1f}\u00a0%", f"{right + wrong:,}", f"{right:,}",
             f"{wrong:,}", f"{wrong / megabases:,.1f}",
         ]  # fmt: skip
@@ -122,12 +122,11 @@ def test_a_moved_threshold_tells_what_the_evaluation_says(folder):
 def test_a_click_on_the_curve_moves_the_threshold(folder):
     script = f"""{MOVE}
     const svg = document.querySelector("#threshold-plot svg");
-    const box = svg.querySelector(".mark-rule, .mark-line").closest(".background, .root, g")
-      .getBoundingClientRect();
+    svg.scrollIntoView({{behavior: "instant"}});
     const frame = svg.getBoundingClientRect();
     const before = [slider.value, readout()];
     const at = {{clientX: frame.left + 0.8 * frame.width, clientY: frame.top + 0.4 * frame.height}};
-    const target = document.elementFromPoint(at.clientX, at.clientY) || svg;
+    const target = document.elementFromPoint(at.clientX, at.clientY);
     for (const type of ["pointerover", "pointerdown", "pointerup", "click"]) {{
       target.dispatchEvent(new MouseEvent(type, {{bubbles: true, view: window, ...at}}));
     }}

@@ -21,7 +21,7 @@ from genomesieve.scores import decode_scores
 
 RECALLS = (0.1, 0.5, 0.9)
 PRECISIONS = (0.5, 0.9)
-CURVE_RECALLS = np.linspace(0.005, 1, 200)
+CURVE_RECALLS = np.arange(1, 201) / 200  # a recall of 7 in 10 is the number 0.7
 CURVE_PREVALENCES = np.logspace(-6, -1, 101)
 RELIABILITY_EDGES = np.arange(-12.0, 9.0)
 MIDDLE_RECALL = 0.5

@@ -33,6 +33,7 @@ MODEL_STYLES = (
 )
 
 _HERE = " && ".join(f"datum.{key} === chosen_{key}" for key in ("class", "genome", "universe"))
+_CHOSEN = "datum.model === chosen_model"
 
 
 def model_styles(curves: ThresholdCurves) -> dict[str, dict]:
@@ -63,14 +64,13 @@ def threshold_chart(curves: ThresholdCurves) -> dict:
     recall = alt.X("recall:Q", title="recall (share of the sites found)", scale=_share(), axis=_axis())
     precision = alt.Y("precision:Q", title="precision (share that is right)", scale=_share(),
                       axis=_axis())  # fmt: skip
-    chosen = alt.datum["model"] == alt.expr("chosen_model")
     style = _model_scales(curves)
-    band = base.transform_filter("datum.model === chosen_model").mark_area(opacity=0.18)
+    band = base.transform_filter(_CHOSEN).mark_area(opacity=0.18)
     lines = base.mark_line(interpolate="linear").encode(
         x=recall, y=precision, order="percent:Q", color=style["color"], strokeDash=style["dash"],
-        strokeWidth=alt.when(chosen).then(alt.value(2.6)).otherwise(alt.value(1.4)),
+        strokeWidth=alt.when(_CHOSEN).then(alt.value(2.6)).otherwise(alt.value(1.4)),
     )  # fmt: skip
-    chance = base.transform_filter("datum.model === chosen_model && datum.first").mark_rule(
+    chance = base.transform_filter(f"{_CHOSEN} && datum.first").mark_rule(
         color=GREY, strokeDash=[1, 3], strokeWidth=1.5
     )
     marks = base.transform_filter(threshold).mark_point(filled=True, opacity=1, stroke="white")
@@ -80,7 +80,7 @@ def threshold_chart(curves: ThresholdCurves) -> dict:
         lines,
         marks.encode(
             x=recall, y=precision, color=style["color"], shape=style["shape"],
-            size=alt.when(chosen).then(alt.value(190)).otherwise(alt.value(70)),
+            size=alt.when(_CHOSEN).then(alt.value(190)).otherwise(alt.value(70)),
         ),
         _targets(base, recall, precision).add_params(threshold),
     ]  # fmt: skip
@@ -143,7 +143,7 @@ def _targets(base: alt.Chart, recall: alt.X, precision: alt.Y) -> alt.Chart:
         "called": alt.Tooltip("called:Q", format=","),
         "per_megabase": alt.Tooltip("per_megabase:Q", title="false positives per Mb", format=",.1f"),
     }  # fmt: skip
-    chosen = base.transform_filter("datum.model === chosen_model")
+    chosen = base.transform_filter(_CHOSEN)
     return chosen.mark_point(opacity=0, size=80).encode(
         x=recall, y=precision, tooltip=list(words.values())
     )
@@ -189,4 +189,5 @@ def vega_libraries() -> Markup:
     """Return Vega, Vega-Lite and Vega-Embed as one script, safe inside a script element."""
     version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
     script = vl_convert.javascript_bundle(vl_version=version)
-    return Markup(script.replace("</script", "<\\/script"))
+    # Its helpers have names of one letter, which must not be those of the page.
+    return Markup("(() => {" + script.replace("</script", "<\\/script") + "})();")

@@ -136,7 +136,7 @@ def _points(curves: pd.DataFrame, facts: dict) -> pd.DataFrame:
 def chart_data(curves: ThresholdCurves) -> dict:
     """Return curves as plain lists by column, rounded, for JSON; what is not known is None."""
     series = curves.series.to_dict("records")
-    digits = {"score": 3, "low": 4, "high": 4}
+    digits = {"score": 5, "low": 4, "high": 4}
     points = {}
     for name in ("series", "percent", "true", "false", *digits):
         values = curves.points[name]

@@ -26,6 +26,8 @@ THRESHOLD_SCRIPT = """
   });
   const whole = new Intl.NumberFormat("en", {maximumFractionDigits: 0});
   const tenths = new Intl.NumberFormat("en", {minimumFractionDigits: 1, maximumFractionDigits: 1});
+  const length = (megabases) => megabases >= 1
+    ? tenths.format(megabases) + " Mb" : tenths.format(1000 * megabases) + " kb";
   const share = (value) => (value === null ? "–" : (100 * value).toFixed(1) + "\\u00a0%");
   const swatch = (look) => {
     const make = (name, values) => {
@@ -43,7 +45,7 @@ THRESHOLD_SCRIPT = """
   const cells = (row) => {
     const band = row.low === null ? "" : ` (${share(row.low)} to ${share(row.high)})`;
     return [
-      row.score === null ? "–" : row.score.toFixed(2), share(row.recall),
+      row.score === null ? "–" : row.score.toFixed(2).replace("-", "−"), share(row.recall),
       share(row.precision) + band, whole.format(row.called), whole.format(row.true),
       whole.format(row.false), tenths.format(row.per_megabase),
     ];
@@ -74,9 +76,9 @@ THRESHOLD_SCRIPT = """
     const facts = series.find((one) => ["class", "genome", "universe"].every(
       (key) => one[key] === chosen[key]));
     document.getElementById("threshold-universe").textContent = facts
-      ? `${whole.format(facts.sites)} positions of ${facts.class} in ${tenths.format(
-          facts.megabases)} Mb of ${facts.genome}, one in ${whole.format(
-          (facts.sites + facts.negatives) / facts.sites)}; thresholds that find at least ${percent}\\u00a0% of them.`
+      ? `${whole.format(facts.sites)} positions of ${facts.class} in ${length(facts.megabases)} of `
+        + `${facts.genome}, one in ${whole.format((facts.sites + facts.negatives) / facts.sites)}; `
+        + `thresholds that find at least ${percent}\\u00a0% of them.`
       : "There is no such curve: nothing of this class is known in this genome and universe.";
   };
   document.getElementById("threshold-chart").hidden = false;

@@ -1,7 +1,8 @@
 """The small files that a view of chosen places is made from: sequence, tracks and a table.
 
 Only the stretches around the places are written, so that a view of a large genome costs no more
-than one of a small one.
+than one of a small one. Tracks are compressed and indexed: igv-reports reads other files whole, and
+gives their rows in no order.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def _letters(genome: EncodedGenome, contig: str, start: int, end: int) -> bytes:
 
 
 def write_track(path: Path, bigwig: Path, windows: Windows) -> None:
-    """Write the values of a bigWig on some stretches as bedGraph.
+    """Write the values of a bigWig on some stretches as bedGraph (`path` ends in .bedgraph.gz).
 
     Raises
     ------
@@ -78,11 +79,20 @@ def write_track(path: Path, bigwig: Path, windows: Windows) -> None:
             ]
     except RuntimeError as error:
         raise InputError(f"track {bigwig} cannot be read: {error}; expected a bigWig") from error
-    path.write_text("".join(lines))
+    _write_indexed(path, lines)
+
+
+def _write_indexed(path: Path, lines: list[str]) -> None:
+    """Write sorted rows of BED or bedGraph, compressed, with an index beside them."""
+    plain = path.with_suffix("")
+    plain.write_text("".join(lines))
+    pysam.tabix_index(str(plain), preset="bed", csi=True, force=True)
+    # Only this kind of index reaches beyond 2^29, and only this name is looked for.
+    path.with_name(f"{path.name}.csi").rename(path.with_name(f"{path.name}.tbi"))
 
 
 def write_calls(path: Path, calls: Path, windows: Windows) -> None:
-    """Write the calls on some stretches as BED6.
+    """Write the calls on some stretches as BED6 (`path` ends in .bed.gz).
 
     Raises
     ------
@@ -100,11 +110,11 @@ def write_calls(path: Path, calls: Path, windows: Windows) -> None:
                 for start, end in stretches
                 for row in file.fetch(contig, start, end)
             ]
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise InputError(
             f"calls {calls} cannot be read: {error}; expected an indexed calls.bed.gz"
         ) from error
-    path.write_text("".join(lines))
+    _write_indexed(path, lines)
 
 
 def write_sites(path: Path, sites: pd.DataFrame, windows: Windows) -> None:
@@ -113,20 +123,21 @@ def write_sites(path: Path, sites: pd.DataFrame, windows: Windows) -> None:
     Parameters
     ----------
     path : Path
+        Ends in .bed.gz.
     sites : pandas.DataFrame
         contig, position (0-based), strand, class.
     windows : mapping
     """
     lines = []
     for contig, stretches in windows.items():
-        mine = sites[sites["contig"] == contig]
+        mine = sites[sites["contig"] == contig].sort_values("position")
         for start, end in stretches:
             rows = mine[mine["position"].between(start, end - 1)]
             lines += [
                 f"{contig}\t{row.position}\t{row.position + 1}\t{row.name}\t0\t{row.strand}\n"
                 for row in rows.rename(columns={"class": "name"}).itertuples(index=False)
             ]
-    path.write_text("".join(lines))
+    _write_indexed(path, lines)
 
 
 def write_table(path: Path, places: pd.DataFrame) -> None:
@@ -156,5 +167,6 @@ def write_table(path: Path, places: pd.DataFrame) -> None:
 
 
 def write_tracks(path: Path, tracks: list[dict]) -> None:
-    """Write how igv.js shows each track."""
-    path.write_text(json.dumps(tracks))
+    """Write how igv.js shows each track; `url` is a file with an index beside it."""
+    indexed = [track | {"indexURL": f"{track['url']}.tbi"} for track in tracks]
+    path.write_text(json.dumps(indexed))

@@ -13,6 +13,7 @@ from markupsafe import Markup
 VIEW_STYLE = """
 .igv { background: #fff; color: #1b1f24; color-scheme: light; border: 1px solid var(--line);
   border-radius: 6px; padding: 6px; margin: 12px 0; overflow-x: auto; min-height: 320px; }
+.igv > div { min-width: 640px; }
 .places { max-height: 20em; overflow: auto; }
 .places thead th { position: sticky; top: 0; z-index: 1; }
 .places tbody tr { cursor: pointer; }
@@ -65,6 +66,7 @@ for (const name of table.headers.slice(1)) {
   const heading = document.createElement("th");
   heading.scope = "col";
   heading.textContent = plain(name);
+  if (places.tHead.rows[0].cells.length < 3) heading.className = "text";
   places.tHead.rows[0].append(heading);
 }
 for (const [id, ...cells] of table.rows) {
