@@ -339,6 +339,11 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
         "--attention", "toy=attention", "--probes", "toy=probes",
         "--windows-summary", "w.json", "--output", "report.html", "--figures", "figures",
         )  # fmt: skip
+    run("view_calls.py", "--genome", "toy", "--genome-folder", "toy", "--model", "model",
+        "--scan", "scan", "--sites", "s.parquet", "--evaluation", "evaluation", "--most", "1",
+        "--output", "view.html")  # fmt: skip
+    run("compare_screens.py", "--metrics", "toy/toy=evaluation/metrics.tsv",
+        "--output", "comparison.html", "--table", "comparison.tsv")  # fmt: skip
     run("record_provenance.py", "--screen", "toy", "--settings", "{}", "--model", "model",
         "--fasta", "toy=toy.fa", "--genome-summary", "toy=toy/summary.json",
         "--sites-summary", "toy=s.json", "--scan", "toy=scan",
@@ -349,7 +354,7 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
     assert undocumented(documented_tables(tmp_path), page) == []
 
 
-@pytest.mark.parametrize("name", ["genome", "torch", "report", "explain"])
+@pytest.mark.parametrize("name", ["genome", "torch", "report", "explain", "view"])
 def test_pins_equal_the_requirements(repository, name):
     path = repository / "envs" / f"{name}.yaml"
     channels = yaml.safe_load(path.read_text())["channels"]

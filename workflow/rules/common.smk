@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 import sys
+import time
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -31,6 +32,8 @@ for module in (
     "training_plan",
     "sharding",
     "configuration",
+    "durations",
+    "run_outcome",
 ):
     library = Path(workflow.source_path(f"../../scripts/genomesieve/{module}.py"))
 if str(library.parents[1]) not in sys.path:
@@ -39,6 +42,7 @@ if str(library.parents[1]) not in sys.path:
 from genomesieve.configuration import resolve_plan
 from genomesieve.errors import InputError
 from genomesieve.explanation_settings import MOTIF_SOURCES, wanted_parts
+from genomesieve.run_outcome import failure_text, outcome_text
 from genomesieve.sources import source_files
 from genomesieve.training_plan import with_hard_negatives
 
@@ -60,6 +64,7 @@ def checked_plan():
 
 
 PLAN = checked_plan()
+STARTED = time.monotonic()
 
 
 # --- sources: scripts and library modules are inputs by content, never by time -------------------
@@ -202,6 +207,16 @@ def scans(plan):
         for name in screen.scan_genomes
     ]
     return [f"results/{screen.name}/scan/{name}/calls.bed.gz" for screen, name in pairs]
+
+
+def hubs(plan):
+    """Return the track hub of every genome that a screen scans, where hubs are wanted."""
+    return [
+        f"results/{screen.name}/scan/{name}/hub.txt"
+        for screen in plan.screens.values()
+        for name in screen.scan_genomes
+        if screen.settings["scan"]["hub"]
+    ]
 
 
 def stage_targets(plan):
@@ -709,6 +724,11 @@ def scan_size(wildcards, input):
     return megabytes(bases_of(input.contigs) * scores * (4 if kept else 2))
 
 
+def two_bit_size(wildcards, input):
+    """Return the disk that a genome's sequence needs in a track hub: a quarter of a byte a base."""
+    return megabytes(bases_of(input.contigs) / 4)
+
+
 def shard_size(wildcards, input):
     """Return the disk that one shard of a scan needs."""
     return scan_size(wildcards, input) // int(wildcards.shards) + 500
@@ -1115,6 +1135,7 @@ def report_data(wildcards):
             "results/{screen}/transfer/{genome}.json",
             screen.scan_genomes,
         ),
+        ("--view", "views/{genome}.html", screen.scan_genomes),
         (
             "--leakage-summary",
             "results/{screen}/leakage/{genome}.summary.json",
@@ -1139,6 +1160,58 @@ def report_data(wildcards):
     texts.append(option("--harvest-summary", summaries))
     texts += explanation_options(screen)
     return " ".join(texts)
+
+
+# --- views and comparisons -----------------------------------------------------------------------
+
+
+def views(plan):
+    """Return the pages that show calls of all screens on their sequence."""
+    return [
+        f"results/{screen.name}/views/{genome}.html"
+        for screen in plan.screens.values()
+        for genome in screen.scan_genomes
+    ]
+
+
+def viewed_tracks(wildcards):
+    """Return the tracks of probabilities that a view shows."""
+    folder = f"results/{wildcards.screen}/scan/{wildcards.genome}"
+    return [f"{folder}/{name}" for name in screen_of(wildcards).bigwigs]
+
+
+def viewed_sites(wildcards):
+    """Return the known sites of a viewed genome, if there are some."""
+    known = wildcards.genome in screen_of(wildcards).labelled_genomes
+    return f"results/{wildcards.screen}/sites/{wildcards.genome}.parquet" if known else []
+
+
+def viewed_evaluation(wildcards):
+    """Return the judged calls of a viewed genome, if it has known sites."""
+    folder = f"results/{wildcards.screen}/evaluation/{wildcards.genome}"
+    return f"{folder}/calls.parquet" if viewed_sites(wildcards) else []
+
+
+def view_options(wildcards, input):
+    """Write the options that name what is known of a viewed genome, if something is."""
+    folders = [Path(file).parent for file in [input.judged] if file]
+    sites = [input.sites] if input.sites else []
+    return " ".join([option("--sites", sites), option("--evaluation", folders)])
+
+
+def compared_evaluations(plan):
+    """Return the metrics of all screens and genomes, by `screen/genome`."""
+    return {
+        f"{screen.name}/{genome}": f"results/{screen.name}/evaluation/{genome}/metrics.tsv"
+        for screen in plan.screens.values()
+        for genome in screen.evaluated_genomes
+    }
+
+
+def comparisons(plan):
+    """Return the page that compares screens, where there are several."""
+    screens = {name.split("/")[0] for name in compared_evaluations(plan)}
+    return ["results/comparison.html"] if len(screens) > 1 else []
 
 
 def known_genomes(wildcards):
