@@ -8,8 +8,9 @@ data that the recipe names in data/ (a link will do; the recipe says how it is m
 
 The small setting is the recipe as it stands: fine-tuning, consolidation at two lambdas and replay,
 one seed. --full adds joint training, the head alone, low-rank matrices, fresh weights and three
-lambdas more, and three seeds (--seeds 1 takes a third of the time, and has no spread). A run that is finished already is not run again. Rows go to
-results/forgetting.json; those of other sequences and settings stay.
+lambdas more, and three seeds (--seeds 1 takes a third of the time, and has no spread). A run that
+is finished already is not run again. Rows go to results/forgetting.json; those of other sequences
+and settings stay.
 """
 
 from __future__ import annotations
