@@ -457,6 +457,7 @@ def test_commands_of_the_demo_are_understood(repository, tmp_path):
         *("attribute_sites", "measure_attention", "track_contributions", "probe_model"),
         *("discover_motifs", "intervene_motifs", "design_sequences"),
         *("score_variants", "index_variants"),
+        "new_screen",
     }
     jobs = planned_jobs(plan)
     assert (jobs["unpack_file"], jobs["encode_genome"], jobs["evaluate_scan"]) == (5, 3, 2)
