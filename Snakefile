@@ -38,6 +38,7 @@ include: "workflow/rules/explain.smk"
 include: "workflow/rules/design.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/hub.smk"
+include: "workflow/rules/views.smk"
 
 
 onsuccess:
@@ -71,3 +72,5 @@ rule all:
         explanations(PLAN),
         variant_targets(PLAN),
         design_targets(PLAN),
+        views(PLAN),
+        comparisons(PLAN),

@@ -12,15 +12,13 @@ could be drawn.
 from __future__ import annotations
 
 import argparse
-import csv
-import gzip
 import logging
 import sys
-from itertools import takewhile
 from pathlib import Path
 
 import pandas as pd
 
+from genomesieve.call_files import CALL_COLUMNS, read_calls
 from genomesieve.command_line import (
     NamedPaths,
     comma_list,
@@ -30,7 +28,7 @@ from genomesieve.command_line import (
 )
 from genomesieve.errors import InputError
 from genomesieve.figures import draw_panels, join_panels
-from genomesieve.files import existing_file, read_json, read_table, whole_file
+from genomesieve.files import read_json, read_table, whole_file
 from genomesieve.genome import EncodedGenome, contig_rows
 from genomesieve.report_data import Evaluation, GenomeResults, ModelFacts, Screen, Trust
 from genomesieve.report_explanations import READERS
@@ -38,7 +36,6 @@ from genomesieve.report_page import make_page, make_pictures
 
 logger = logging.getLogger(__name__)
 
-CALL_COLUMNS = ["contig", "start", "end", "class", "score", "strand", "probability", "fdr"]
 INTERVAL_COLUMNS = ("contig", "start", "end", "part")
 SUMMARIES = ("genome", "sites", "split", "leakage")
 TRANSFER_COLUMNS = {
@@ -82,29 +79,6 @@ def _read_promises(path: Path, what: str) -> pd.DataFrame:
     for column in numbers:
         table[column] = pd.to_numeric(table[column])
     return table
-
-
-def read_calls(path: Path, genome: str) -> pd.DataFrame:
-    """Read calls.bed.gz: columns `CALL_COLUMNS`, positions 0-based half-open."""
-    existing_file(path, f"calls of {genome}")
-    kinds = {"contig": str, "class": str, "strand": str}
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") as handle:
-            heading = sum(1 for _ in takewhile(lambda line: line.startswith("#"), handle))
-        # Contigs are text, whatever they hold: NA, a quote, or the # of HG002#1#chr1.
-        return pd.read_csv(
-            path,
-            sep="\t",
-            skiprows=heading,
-            names=CALL_COLUMNS,
-            dtype=kinds,
-            compression="gzip",
-            quoting=csv.QUOTE_NONE,
-            keep_default_na=False,
-            na_values={"probability": "", "fdr": ""},
-        )
-    except (OSError, EOFError, ValueError) as error:
-        raise InputError(f"calls of {genome} {path} cannot be read: {error}") from error
 
 
 def read_scan(folder: Path | None, genome: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -193,7 +167,7 @@ def read_genome(name: str, arguments: dict[str, dict[str, Path]]) -> GenomeResul
 
 def read_screen(arguments: argparse.Namespace) -> Screen:
     """Read all results of a screen."""
-    keys = ["scan", "genome_folder", "split", "evaluation", "transfer", *READERS]
+    keys = ["scan", "genome_folder", "split", "evaluation", "transfer", "view", *READERS]
     keys += [f"{title}_summary" for title in SUMMARIES]
     paths = {key: getattr(arguments, key) for key in keys}
     for key, named in paths.items():
@@ -222,6 +196,7 @@ def read_screen(arguments: argparse.Namespace) -> Screen:
             name: read_json(path, "summary of a harvest")
             for name, path in arguments.harvest_summary.items()
         },
+        views={name: path.as_posix() for name, path in arguments.view.items()},
         **read_stages(arguments.stage_matrix, arguments.stage_summary),
     )
 
@@ -318,6 +293,12 @@ def add_results_of_genomes(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--transfer", **named, default={}, help="JSON of estimate_transfer (repeat)"
+    )
+    parser.add_argument(
+        "--view",
+        **named,
+        default={},
+        help="page of view_calls, as the report links to it (repeat)",
     )
     for part in READERS:
         parser.add_argument(

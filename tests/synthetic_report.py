@@ -18,6 +18,7 @@ CLASSES = ("donor", "acceptor")
 SHIFTS = {"dilated": 5.0, "pwm": 3.0, "kmer": 2.2}
 LENGTH = 60_000
 TARGETS = (0.5, 0.8, 0.9)
+RECALLS = np.arange(1, 201) / 200
 
 
 def write_screen(
@@ -172,11 +173,16 @@ def _write_evaluation(folder, genome, universe, models, judged, sites, reached, 
                 "blocks": 24, "false_positives_per_mb": 40, "ignored_share": 0.01,
                 "ece": 0.002, "brier_skill": 0.4, "top_k": 0.6, "enrichment": 900,
             }  # fmt: skip
+            kept = np.ones(len(labels), bool)
+            kept[np.flatnonzero(labels)[::5]] = False
+            clean = {"universe": universe + ":unleaked"}
+            others = {"prevalence": labels[kept].mean(), "bins": kept.sum()}
             for metric, value in found.items():
                 interval = {"low": value * 0.97, "high": min(value * 1.03, 1)}
                 row = key | {"unit": "position", "metric": metric, "value": value} | interval
-                metrics += [row, row | {"universe": universe + ":unleaked"}]
-            curves += _curves(key, labels, scores, class_name)
+                metrics += [row, row | clean | {"value": others.get(metric, value)}]
+            curves += _curves(key, labels, scores)
+            curves += _curves(key | clean, labels[kept], scores[kept])
             promises += _promises(key, judged[judged["class"] == class_name], reached)
             for edge in range(-10, 6):
                 share = 1 / (1 + np.exp(-edge - 0.5))
@@ -232,19 +238,19 @@ def _draw_scores(count: int, shift: float, random: np.random.Generator):
     return labels, random.normal(-6, 1.5, len(labels)) + labels * shift
 
 
-def _curves(key: dict, labels: np.ndarray, scores: np.ndarray, class_name: str) -> list[dict]:
+def _curves(key: dict, labels: np.ndarray, scores: np.ndarray) -> list[dict]:
     """Return points of all curves of one model and class."""
     blank = {"low": np.nan, "high": np.nan, "label": ""}
     rows = []
     precision, recall, _ = precision_recall_curve(labels, scores)
-    for at in np.linspace(0, 1, 100):
+    for at in RECALLS:
         y = float(precision[recall >= at].max())
         band = {"low": max(y - 0.04, 0), "high": min(y + 0.04, 1), "label": ""}
         rows.append(key | {"curve": "precision_recall", "x": at, "y": y} | band)
-    thresholds = np.quantile(scores[labels == 1], np.linspace(0, 1, 80))
-    for threshold in thresholds:
+    best = np.sort(scores[labels == 1])[::-1]
+    for threshold in best[np.ceil(RECALLS * len(best) - 1e-9).astype(int) - 1]:
         false, true = (float((scores[labels == kind] >= threshold).mean()) for kind in (0, 1))
-        rows.append(key | {"curve": "roc", "x": false, "y": true} | blank)
+        rows.append(key | {"curve": "roc", "x": false, "y": true, "score": threshold} | blank)
     for prevalence in np.logspace(-5, -1, 60):
         y = 0.6 * prevalence / (0.6 * prevalence + 0.0004 * (1 - prevalence))
         rows.append(key | {"curve": "prevalence", "x": prevalence, "y": y} | blank)

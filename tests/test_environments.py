@@ -26,6 +26,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from custom_networks import CONTEXT, OUTPUTS, RECIPE, motif_weights
+from documented_files import undocumented
 from https_server import DIGEST, serving, trust, write_certificate
 from planted_genome import write_planted_genome
 
@@ -167,6 +168,40 @@ def write_inputs(folder: Path) -> None:
     (folder / "split.json").write_text(json.dumps({"contigs": lists}))
 
 
+def documented_tables(folder: Path) -> dict[str, Path]:
+    """Return the tables of the small run, by the paths that docs/file_formats.md names them by."""
+    evaluation, scan = "{screen}/evaluation/{genome}", "{screen}/scan/{genome}"
+    explain, written = "{screen}/explain/{genome}", {}
+    groups = {
+        evaluation: ("evaluation", "metrics.tsv promises.tsv calls.parquet curves.parquet "
+                     "reliability.parquet draws.parquet"),
+        scan: ("scan", "candidates.parquet intervals.tsv blocks.tsv"),
+        "{screen}/model": ("attending", "history.tsv score_counts.parquet"),
+        "genomes/{genome}": ("toy", "contigs.tsv softmask.parquet"),
+        explain: ("explain", "sites.tsv"),
+        f"{explain}/motifs": ("motifs", "motifs.tsv matches.tsv hits.tsv"),
+        f"{explain}/interventions": (
+            "interventions", "positions.tsv marginal.tsv copies.tsv pairs.tsv sites.tsv"
+        ),
+        f"{explain}/probes": ("probes", "probes.tsv interventions.tsv similarity.tsv"),
+        f"{explain}/attention": ("attention", "sites.tsv heads.tsv"),
+        "{screen}/designs/{name}": ("designs", "designs.tsv trail.tsv"),
+        "pretraining/{name}": ("trunk", "perplexity.tsv"),
+    }  # fmt: skip
+    for path, (here, names) in groups.items():
+        written |= {f"{path}/{name}": folder / here / name for name in names.split()}
+    single = {
+        "sites/{genome}.parquet": "s.parquet",
+        "sites/{genome}.intervals.parquet": "i.parquet",
+        "split/{genome}.tsv": "split.tsv",
+        "leakage/{genome}.parquet": "l.parquet",
+        "windows/augmented.parquet": "a.parquet",
+        "forgetting/matrix.tsv": "matrix.tsv",
+        "forgetting/summary.tsv": "kept.tsv",
+    }
+    return written | {f"{{screen}}/{path}": folder / name for path, name in single.items()}
+
+
 @pytest.mark.timeout(1200)
 def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch):
     """From a package and a FASTA to the report, each script in its own environment."""
@@ -306,15 +341,22 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
         "--attention", "toy=attention", "--probes", "toy=probes",
         "--windows-summary", "w.json", "--output", "report.html", "--figures", "figures",
         )  # fmt: skip
+    run("view_calls.py", "--genome", "toy", "--genome-folder", "toy", "--model", "model",
+        "--scan", "scan", "--sites", "s.parquet", "--evaluation", "evaluation", "--most", "1",
+        "--output", "view.html")  # fmt: skip
+    run("compare_screens.py", "--metrics", "toy/toy=evaluation/metrics.tsv",
+        "--output", "comparison.html", "--table", "comparison.tsv")  # fmt: skip
     run("record_provenance.py", "--screen", "toy", "--settings", "{}", "--model", "model",
         "--fasta", "toy=toy.fa", "--genome-summary", "toy=toy/summary.json",
         "--sites-summary", "toy=s.json", "--scan", "toy=scan",
         "--output", "provenance.json")  # fmt: skip
     assert run.done == set(run.environments)
     assert "<svg" in (tmp_path / "report.html").read_text()
+    page = repository / "docs" / "file_formats.md"
+    assert undocumented(documented_tables(tmp_path), page) == []
 
 
-@pytest.mark.parametrize("name", ["genome", "torch", "report", "explain"])
+@pytest.mark.parametrize("name", ["genome", "torch", "report", "explain", "view"])
 def test_pins_equal_the_requirements(repository, name):
     path = repository / "envs" / f"{name}.yaml"
     channels = yaml.safe_load(path.read_text())["channels"]

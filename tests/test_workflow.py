@@ -18,6 +18,7 @@ import pysam
 import pytest
 import yaml
 
+from documented_files import documented_columns, undocumented
 from toy_workflow import planned_jobs, run_snakemake, snakemake, write_toy
 
 pytestmark = pytest.mark.workflow
@@ -139,6 +140,19 @@ def test_fly_calls_and_tracks_are_read_by_other_tools(fly):
     assert value == pytest.approx(float(row[6]), abs=1e-4)
 
 
+def test_columns_are_those_of_the_documentation(repository, fly):
+    page = repository / "docs" / "file_formats.md"
+    evaluation = fly / "results/splice/evaluation/dsim"
+    names = ("metrics.tsv", "promises.tsv", "calls.parquet", "curves.parquet")
+    written = {f"{{screen}}/evaluation/{{genome}}/{name}": evaluation / name for name in names}
+    written["{screen}/model/history.tsv"] = fly / "results/splice/model/history.tsv"
+    assert undocumented(written, page) == []
+    with pysam.TabixFile(str(fly / "results/splice/scan/dsim/calls.bed.gz")) as calls:
+        header = list(calls.header)[-1].removeprefix("#").split("\t")
+    pattern = documented_columns(page)["{screen}/scan/{genome}/calls.bed.gz"]
+    assert pattern.fullmatch("".join(f"{name}\n" for name in header))
+
+
 def test_second_run_does_nothing(checkout, fly):
     before = {path: path.stat().st_mtime_ns for path in (fly / "results").rglob("*")}
     # A fresh clone has other times, and the same contents.
@@ -188,6 +202,7 @@ def test_new_genome_plans_only_its_own_jobs_and_the_report(checkout, fly):
         "merge_scan_splice_unlabelled": 1,
         "estimate_transfer": 1,
         "write_hub": 1,
+        "view_calls": 1,
     }
 
 
@@ -203,6 +218,7 @@ def test_new_track_of_a_screened_genome_scans_nothing(checkout, fly):
         "extract_sites": 1,
         "audit_leakage": 1,
         "evaluate_scan": 1,
+        "view_calls": 1,
     }
 
 
@@ -217,6 +233,7 @@ def test_another_threshold_scans_no_genome(checkout, fly):
         "evaluate_scan": 2,
         "estimate_transfer": 3,
         "write_hub": 3,
+        "view_calls": 3,
     }
 
 
@@ -241,10 +258,10 @@ def test_new_class_encodes_nothing(checkout, fly):
 @pytest.mark.parametrize(
     ("module", "users", "followers"),
     [
-        ("leakage", {"audit_leakage": 2, "estimate_transfer": 3}, {"evaluate_scan", *LAST}),
+        ("leakage", {"audit_leakage": 2, "estimate_transfer": 3}, {"evaluate_scan", "view_calls", *LAST}),
         ("mixture_fit", {"estimate_transfer": 3}, {*LAST}),
         ("logos", {"render_report": 1}, set()),
-        ("call_evaluation", {"evaluate_scan": 2}, {"render_report", "record_provenance"}),
+        ("call_evaluation", {"evaluate_scan": 2}, {"view_calls", *LAST}),
         ("calls", {"calibrate_model": 3, "scan_genome": 8}, None),
     ],
 )
@@ -283,7 +300,7 @@ def test_one_seed_without_rounds_plans_no_further_jobs(repository, tmp_path):
     jobs = planned_jobs(plan)
     once = ("encode_genome", "extract_sites", "split_genome", "audit_leakage", "sample_windows")
     once += ("augment_windows", "train_model", "fit_baseline", "evaluate_scan", "render_report")
-    once += ("record_provenance", "estimate_transfer", "write_hub")
+    once += ("record_provenance", "estimate_transfer", "write_hub", "view_calls")
     models = ("calibrate_model", "note_scan_settings", "scan_genome", "merge_scan_toy_labelled")
     assert jobs == dict.fromkeys(once, 1) | dict.fromkeys(models, 2)
     assert "results/toy/training/base/round0/seed0/model.json" in plan.stdout
@@ -458,8 +475,7 @@ def test_commands_of_the_demo_are_understood(repository, tmp_path):
         *("fetch_file", "pretrain_model", "adapt_model", "estimate_fisher", "measure_forgetting"),
         *("attribute_sites", "measure_attention", "track_contributions", "probe_model"),
         *("discover_motifs", "intervene_motifs", "design_sequences"),
-        *("score_variants", "index_variants"),
-        "new_screen",
+        *("score_variants", "index_variants", "compare_screens", "new_screen"),
     }
     jobs = planned_jobs(plan)
     assert (jobs["unpack_file"], jobs["encode_genome"], jobs["evaluate_scan"]) == (5, 3, 2)

@@ -87,6 +87,7 @@ class NetworkSettings:
         linear layer that starts at zero, and where `stem_motifs` has a class's own motif as a
         baseline fitted on it: what is known to work need not be learned through the trunk.
     dropout : float
+        Share of features that training leaves out at random.
     norm : str
         One of `NORMS`; domain is batch normalisation by laboratory; group and layer take statistics
         over channels at each position only.

@@ -21,7 +21,7 @@ from genomesieve.scores import decode_scores
 
 RECALLS = (0.1, 0.5, 0.9)
 PRECISIONS = (0.5, 0.9)
-CURVE_RECALLS = np.linspace(0.005, 1, 200)
+CURVE_RECALLS = np.arange(1, 201) / 200  # a recall of 7 in 10 is the number 0.7
 CURVE_PREVALENCES = np.logspace(-6, -1, 101)
 RELIABILITY_EDGES = np.arange(-12.0, 9.0)
 MIDDLE_RECALL = 0.5
@@ -46,7 +46,7 @@ class PositionResult:
     draws : dict of str to numpy.ndarray, shape=(repeats,)
         Bootstrapped metrics, for paired differences.
     curves : list of pandas.DataFrame
-        Columns curve, x, y, low, high, label.
+        Columns curve, x, y, low, high, label; of the ROC curve also score, the threshold.
     reliability : pandas.DataFrame
         Columns expected, observed, bins, low_logodds, high_logodds.
     true_positive_rate, false_positive_rate : float
@@ -121,7 +121,7 @@ def evaluate_positions(
         draws={name: draws[name] for name in point},
         curves=[
             _precision_recall(positives, negatives, draws["precision_recall"]),
-            _roc(positives, negatives),
+            _roc(used, positives, negatives),
             _prevalences(rates, draws["rates"]),
             _score_counts(used, positives, negatives),
         ],
@@ -228,20 +228,26 @@ def _band(draws: np.ndarray) -> np.ndarray:
     return np.quantile(draws, [0.025, 0.975], axis=0)
 
 
-def _roc(positives: np.ndarray, negatives: np.ndarray) -> pd.DataFrame:
-    """Return at most 500 corners of the ROC curve, dense where false positives are few."""
+def _roc(codes: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> pd.DataFrame:
+    """Return at most 500 corners of the ROC curve, dense where false positives are few.
+
+    Column `score` is the threshold of each corner, NaN where nothing is called. The recalls of the
+    precision-recall curve are among the corners, so that a reader of both can tell what each
+    threshold calls.
+    """
     if positives.sum() == 0 or negatives.sum() == 0:
         return _curve("roc", [], [])
     true = np.append(0, np.cumsum(positives[::-1])) / positives.sum()
     false = np.append(0, np.cumsum(negatives[::-1])) / negatives.sum()
     last = len(true) - 1
     rows = [
-        np.searchsorted(true, np.linspace(0, 1, 240)),
+        np.searchsorted(true, CURVE_RECALLS),
         np.searchsorted(false, np.logspace(-7, 0, 200)),
         np.searchsorted(false, np.linspace(0, 1, 50)),
     ]
     rows = np.unique(np.clip(np.concatenate([*rows, [0, last]]), 0, last))
-    return _curve("roc", false[rows], true[rows])
+    scores = decode_scores(codes[::-1].astype(np.uint16)).astype(np.float64)
+    return _curve("roc", false[rows], true[rows]).assign(score=np.append(np.nan, scores)[rows])
 
 
 def _prevalences(rates: tuple[float, float], draws: np.ndarray) -> pd.DataFrame:

@@ -150,7 +150,8 @@ class Screen:
 
     `members` names the network of each seed in the metrics, `rounds` the model of each round but
     the last; `harvests` has the summary of each harvest by `round1/seed0`; `stage_matrix` and
-    `stage_summary` are the tables of measure_forgetting.py, empty without stages.
+    `stage_summary` are the tables of measure_forgetting.py, empty without stages; `views` has the
+    page that shows a genome's calls on their sequence, as a path from the report's folder.
     """
 
     name: str
@@ -164,6 +165,7 @@ class Screen:
     harvests: dict[str, dict] = field(default_factory=dict)
     stage_matrix: pd.DataFrame = field(default_factory=pd.DataFrame)
     stage_summary: pd.DataFrame = field(default_factory=pd.DataFrame)
+    views: dict[str, str] = field(default_factory=dict)
 
     @property
     def has_stages(self) -> bool:

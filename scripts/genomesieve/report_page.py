@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup
@@ -21,6 +22,8 @@ from genomesieve.figures_genome import (
     training_picture,
 )
 from genomesieve.figures_stages import stage_pictures
+from genomesieve.figures_interactive import page_data, vega_libraries
+from genomesieve.report_curves import ThresholdCurves, threshold_curves, thresholds_table
 from genomesieve.report_data import Screen
 from genomesieve.report_explanations import explanation_pictures, explanation_sections
 from genomesieve.report_glossary import GLOSSARY
@@ -32,7 +35,9 @@ from genomesieve.report_items import (
     table_item,
     text_item,
 )
+from genomesieve.report_scripts import THRESHOLD_SCRIPT
 from genomesieve.report_template import STYLE, TEMPLATE
+from genomesieve.report_tables import Table
 from genomesieve.report_words import answer
 
 PICTURES = (
@@ -48,6 +53,11 @@ PICTURES = (
     "split",
 )
 """Names of all pictures that a report has, whatever the screen."""
+
+READOUT = Table(
+    ["score", "recall", "precision", "called", "right", "wrong", "false positives per Mb"], []
+)
+"""What is told of a threshold; a script writes the rows."""
 
 
 def make_pictures(screen: Screen) -> dict[str, Picture]:
@@ -82,23 +92,38 @@ def make_page(screen: Screen, pictures: dict[str, Picture], drawings: dict[str, 
         for name, picture in pictures.items()
     }
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    curves = threshold_curves(screen)
     return (
         environment.from_string(TEMPLATE)
         .render(
             screen=screen,
             style=Markup(STYLE),
             answer=answer(screen),
-            sections=make_sections(screen, drawn),
+            sections=make_sections(screen, drawn, curves),
+            chart=_chart(curves),
         )
         .lstrip()
     )
 
 
-def make_sections(screen: Screen, drawn: dict[str, DrawnPicture]) -> list[Section]:
+def _chart(curves: ThresholdCurves) -> dict[str, Markup]:
+    """Return what the chart of a movable threshold needs on the page; nothing without curves."""
+    if curves.empty:
+        return {}
+    return {
+        "data": page_data(curves),
+        "libraries": vega_libraries(),
+        "script": Markup(THRESHOLD_SCRIPT),
+    }
+
+
+def make_sections(
+    screen: Screen, drawn: dict[str, DrawnPicture], curves: ThresholdCurves
+) -> list[Section]:
     """Return the sections of the page in reading order."""
     return [
         Section("answer", "The answer", [table_item(tables.contrast_table(screen))]),
-        _curves(screen, drawn),
+        _curves(screen, drawn, curves),
         _promises(screen, drawn),
         _expected(screen, drawn),
         *_trust(screen),
@@ -115,9 +140,12 @@ def make_sections(screen: Screen, drawn: dict[str, DrawnPicture]) -> list[Sectio
     ]
 
 
-def _curves(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
+def _curves(
+    screen: Screen, drawn: dict[str, DrawnPicture], curves: ThresholdCurves
+) -> Section:
     """Return the section on curves and baselines."""
     items = [
+        *threshold_items(curves),
         text_item(
             "<b>First of each pair: precision and recall at natural prevalence.</b> Every "
             "prediction counts, at the rate at which sites really occur; nothing was balanced. The "
@@ -145,6 +173,24 @@ def _curves(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
                   "all.", MOST_PANELS, len(screen.pairs()))
         )  # fmt: skip
     return Section("curves", "Finding sites: precision and recall", items)
+
+
+def threshold_items(curves: ThresholdCurves) -> list[Item]:
+    """Return the chart whose threshold moves and the same in numbers; nothing without curves."""
+    if curves.empty:
+        return []
+    return [
+        Item("heading", "Move the threshold"),
+        text_item(
+            "What would be called at another threshold? Move the slider, or click on the curve: "
+            "the threshold is the highest one that still finds so many of the sites. Every "
+            "prediction counts for itself, before neighbouring ones are merged into calls; the "
+            "band is the 95 % interval of the precision, the dotted line what chance would give."
+        ),
+        Item("thresholds", READOUT),
+        Item("fold", thresholds_table(curves), "Thresholds in numbers"),
+        Item("heading", "All genomes and classes"),
+    ]
 
 
 def _promises(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
@@ -338,8 +384,23 @@ def _logos(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
             text_item(text, MOST_FALSE),
             Item("picture", drawn["logos"]),
             table_item(tables.consensus_table(screen)),
+            *view_items(screen),
         ],
     )
+
+
+def view_items(screen: Screen) -> list[Item]:
+    """Return links to the pages that show places on their sequence, nothing without any."""
+    if not screen.views:
+        return []
+    link = Markup('<a href="{}">{}</a>')
+    links = [link.format(quote(path), name) for name, path in screen.views.items()]
+    text = Markup(
+        "One by one, in a genome browser, with known sites and probabilities around each: the best "
+        "calls, the best misses and the best-scoring false positives of {}. These are pages of "
+        "their own, beside this one."
+    )
+    return [Item("text", text.format(Markup(", ").join(links)))]
 
 
 def _training(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:

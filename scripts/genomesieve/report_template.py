@@ -1,4 +1,7 @@
-"""The HTML of a report: one template and one style sheet, without any outside resource."""
+"""The HTML of a report: one template and one style sheet, without any outside resource.
+
+Pictures are drawn for white paper and stand on a light card whatever the page's colours are.
+"""
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --page: #ffffff;
@@ -54,8 +57,31 @@ footer { padding: 28px 16px 40px; color: var(--soft); font-size: .85rem; }
 @media (max-width: 500px) { body { font-size: 15px; } .answer, .care { padding: 8px 12px; }
   .answer ol, .care ul { padding-left: 1.2em; } th, td { padding: 4px 7px; }
   tbody th { position: static; } }
-@media print { nav { display: none; } .panel, .scroll { break-inside: avoid; } }
+.controls { display: flex; flex-wrap: wrap; gap: 8px 18px; margin: 10px 0; font-size: .92rem; }
+.controls label { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 8px; }
+.controls select { max-width: 100%; font: inherit; }
+.controls input[type=range] { width: min(300px, 80vw); accent-color: var(--accent); }
+.interactive .panel, .interactive .panel > div { width: 100%; }
+tr.chosen > * { background: var(--card); box-shadow: inset 0 2px var(--accent), inset 0 -2px var(--accent); }
+tbody th svg { background: #fff; border-radius: 2px; vertical-align: middle; }
+table.sortable th button { all: unset; cursor: pointer; font-weight: 600; }
+table.sortable th button:focus-visible { outline: 2px solid var(--accent); }
+table.sortable th[aria-sort=ascending] button::after { content: " \\25b2"; }
+table.sortable th[aria-sort=descending] button::after { content: " \\25bc"; }
+""" + (
+    # Paper is white, has no links and is not scrolled; what a script draws stays on the screen.
+    """
+@media print { :root { color-scheme: light; --ink: #1b1f24; --soft: #57606a; --page: #ffffff;
+  --card: #f6f8fa; --line: #d0d7de; --accent: #0072B2; --warn: #b34700; }
+  nav, .interactive { display: none; } body { font-size: 11pt; }
+  main, header, footer { max-width: none; } a { color: inherit; }
+  .panel, tr, .answer, .care { break-inside: avoid; } h2, h3 { break-after: avoid; }
+  .scroll { overflow: visible; border: 0; } td { white-space: normal; }
+  table { font-size: 8pt; } th, td { padding: 2px 5px; } thead th { min-width: 0; }
+  tbody th { position: static; } .panels { grid-template-columns: 1fr 1fr; }
+  .panels.wide { grid-template-columns: minmax(0, 1fr); } .wide .panel svg { min-width: 0; } }
 """
+)
 
 TEMPLATE = """
 {%- macro grid(table) %}
@@ -148,6 +174,20 @@ network {{ screen.network.name }} · genomes
 <details><summary>{{ item.title }}</summary>
 <pre>{{ item.content }}</pre>
 </details>
+{%- elif item.kind == "thresholds" %}
+<div class="interactive" id="threshold-chart" hidden>
+<div class="controls" id="threshold-controls"></div>
+<div class="panel"><div id="threshold-plot"></div></div>
+<p class="soft" id="threshold-universe" aria-live="polite"></p>
+<div class="scroll" tabindex="0"><table id="threshold-readout">
+<thead><tr><th scope="col" class="text">model</th>
+{%- for heading in item.content.headings %}
+<th scope="col">{{ heading }}</th>
+{%- endfor %}</tr></thead>
+<tbody></tbody></table></div>
+</div>
+<noscript><p class="soft">The chart whose threshold moves needs scripts; the table of thresholds and
+the pictures below do not.</p></noscript>
 {%- elif item.kind == "terms" %}
 <dl>
 {%- for term, meaning in item.content.items() %}
@@ -161,6 +201,11 @@ network {{ screen.network.name }} · genomes
 </main>
 <footer>Made by genomesieve. Coordinates in files are 0-based and half-open. This page needs no
 network connection.</footer>
+{%- if chart %}
+<script type="application/json" id="threshold-data">{{ chart.data }}</script>
+<script>{{ chart.libraries }}</script>
+<script>{{ chart.script }}</script>
+{%- endif %}
 </body>
 </html>
 """

@@ -31,7 +31,7 @@ SCAN = "results/toy/scan/toy"
 SHARDS = f"{SCAN}/shards"
 LATER = {"calibrate_model", "note_scan_settings", "scan_genome", "merge_scan_toy_labelled"}
 LATER |= {"evaluate_scan", "estimate_transfer", "write_hub"}
-LATER |= {"render_report", "record_provenance"}
+LATER |= {"view_calls", "render_report", "record_provenance"}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def run(unhurt, tmp_path) -> Path:
 def remove_training(folder: Path) -> None:
     """Delete the trained network and what was made with it."""
     later = ("training", "model", "scan", "evaluation", "transfer", "report.html")
-    later += ("provenance.json",)
+    later += ("provenance.json", "views")
     remove(folder, *(f"results/toy/{name}" for name in later))
 
 

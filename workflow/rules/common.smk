@@ -1135,6 +1135,7 @@ def report_data(wildcards):
             "results/{screen}/transfer/{genome}.json",
             screen.scan_genomes,
         ),
+        ("--view", "views/{genome}.html", screen.scan_genomes),
         (
             "--leakage-summary",
             "results/{screen}/leakage/{genome}.summary.json",
@@ -1159,6 +1160,58 @@ def report_data(wildcards):
     texts.append(option("--harvest-summary", summaries))
     texts += explanation_options(screen)
     return " ".join(texts)
+
+
+# --- views and comparisons -----------------------------------------------------------------------
+
+
+def views(plan):
+    """Return the pages that show calls of all screens on their sequence."""
+    return [
+        f"results/{screen.name}/views/{genome}.html"
+        for screen in plan.screens.values()
+        for genome in screen.scan_genomes
+    ]
+
+
+def viewed_tracks(wildcards):
+    """Return the tracks of probabilities that a view shows."""
+    folder = f"results/{wildcards.screen}/scan/{wildcards.genome}"
+    return [f"{folder}/{name}" for name in screen_of(wildcards).bigwigs]
+
+
+def viewed_sites(wildcards):
+    """Return the known sites of a viewed genome, if there are some."""
+    known = wildcards.genome in screen_of(wildcards).labelled_genomes
+    return f"results/{wildcards.screen}/sites/{wildcards.genome}.parquet" if known else []
+
+
+def viewed_evaluation(wildcards):
+    """Return the judged calls of a viewed genome, if it has known sites."""
+    folder = f"results/{wildcards.screen}/evaluation/{wildcards.genome}"
+    return f"{folder}/calls.parquet" if viewed_sites(wildcards) else []
+
+
+def view_options(wildcards, input):
+    """Write the options that name what is known of a viewed genome, if something is."""
+    folders = [Path(file).parent for file in [input.judged] if file]
+    sites = [input.sites] if input.sites else []
+    return " ".join([option("--sites", sites), option("--evaluation", folders)])
+
+
+def compared_evaluations(plan):
+    """Return the metrics of all screens and genomes, by `screen/genome`."""
+    return {
+        f"{screen.name}/{genome}": f"results/{screen.name}/evaluation/{genome}/metrics.tsv"
+        for screen in plan.screens.values()
+        for genome in screen.evaluated_genomes
+    }
+
+
+def comparisons(plan):
+    """Return the page that compares screens, where there are several."""
+    screens = {name.split("/")[0] for name in compared_evaluations(plan)}
+    return ["results/comparison.html"] if len(screens) > 1 else []
 
 
 def known_genomes(wildcards):
