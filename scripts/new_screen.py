@@ -224,7 +224,7 @@ def name_of(path: Path) -> str:
 
 def default_name(arguments: argparse.Namespace) -> str:
     """Name a screen by what its sites are and its genome."""
-    return f"{arguments.kind.removesuffix('_sites')}_{named_file(arguments.genome)[0]}"
+    return f"{arguments.kind}_{named_file(arguments.genome)[0]}"
 
 
 # --- what is found in the files -------------------------------------------------------------------
