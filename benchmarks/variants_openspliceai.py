@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from measuring import Row, median, print_rows, quick_parser, run_process, save
 from real_data import ARABIDOPSIS_CONTIG, ARABIDOPSIS_FASTA, DATA
+from scan import encode
 from splice import CLASSES, CODE, START, declared, weights_of
 from variants import DISTANCE, HEADER, SCRIPTS, calibrated
 
@@ -35,7 +36,7 @@ import import_model
 from genomesieve.bundle import load_bundle, save_bundle
 
 TOLERANCE = 1e-4
-COUNTS = {400: (1000, 3), 10_000: (60, 3)}
+COUNTS = {400: (500, 3), 10_000: (40, 3)}
 """Variants and repeats by the network's context."""
 QUICK = {400: (20, 1)}
 
@@ -50,7 +51,7 @@ def import_weights(size: int, folder: Path) -> None:
     }  # fmt: skip
     if import_model.main([str(item) for pair in options.items() for item in pair]):
         raise SystemExit(f"the weights of {size} nt could not be imported")
-    bundle = load_bundle(folder, CODE.rpartition(":")[0])
+    bundle = load_bundle(folder, CODE)
     save_bundle(folder, calibrated(bundle, slope=1.0, intercept=0.0))
 
 
@@ -60,8 +61,7 @@ def write_inputs(folder: Path, count: int) -> Path:
     if not fasta.is_file():
         with gzip.open(ARABIDOPSIS_FASTA) as source, fasta.open("wb") as target:
             shutil.copyfileobj(source, target)
-        encode = [sys.executable, str(SCRIPTS / "encode_genome.py"), "--genome", "genome"]
-        run_process([*encode, "--fasta", str(fasta), "--output-dir", str(folder / "genome")])
+        encode(fasta, folder / "genome")
         last = len(np.load(folder / "genome" / "codes.npy", mmap_mode="r"))
         titles = "#NAME\tCHROM\tSTRAND\tTX_START\tTX_END\tEXON_START\tEXON_END\n"
         genes = "".join(
@@ -88,7 +88,7 @@ def write_inputs(folder: Path, count: int) -> Path:
 def run_ours(folder: Path, model: Path, variants: Path) -> float:
     """Score with genomesieve; return the seconds that its summary tells."""
     command = [sys.executable, str(SCRIPTS / "score_variants.py"), "--device", "cpu"]
-    command += ["--model", str(model), "--network-code", CODE.rpartition(":")[0], "--threads", "1"]
+    command += ["--model", str(model), "--network-code", CODE, "--threads", "1"]
     command += ["--genome-folder", str(folder / "genome"), "--variants", str(variants)]
     command += ["--precision", "float32", "--distance", str(DISTANCE)]
     command += ["--output", str(folder / "ours.vcf"), "--summary", str(folder / "ours.json")]
