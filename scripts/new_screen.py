@@ -330,6 +330,11 @@ def column_classes(arguments: argparse.Namespace, file: SiteFile, notes: list[st
     if arguments.wanted:
         return list(arguments.wanted)
     usable = [name for name, _ in counts.most_common() if _NAME.fullmatch(name)]
+    if not usable:
+        raise InputError(
+            f"{file.path}: column 4 holds {', '.join(list(counts)[:3])}, ...; expected classes "
+            "(letters, digits, _, + and -), or one class a file: CLASS=FILE"
+        )
     taken = usable[:MOST_CLASSES]
     if len(counts) > len(taken):
         notes.append(

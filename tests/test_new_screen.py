@@ -153,6 +153,10 @@ def test_many_classes_are_cut_to_those_with_most_sites(intervals, here, capsys):
     assert "names 8 classes; the 6 with most sites are taken" in capsys.readouterr().out
     classes = written(here, "six")[0]["screens"]["six"]["classes"]
     assert sorted(classes) == ["f0", "f2", "f3", "f5", "f6", "f7"]
+    bed = pd.DataFrame(rows).assign(name=lambda table: table[3] + "|gene")
+    bed[[0, 1, 2, "name"]].to_csv("genes.bed", sep="\t", header=False, index=False)
+    assert new_screen.main([*arguments[:-1], "genes.bed", "--name", "genes"]) == 1
+    assert "column 4 holds f0|gene" in capsys.readouterr().err
     assert new_screen.main([*arguments, "--name", "none", "--classes", "f9"]) == 1
     assert "'f9' is no name in column 4" in capsys.readouterr().err
 
