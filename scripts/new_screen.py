@@ -42,6 +42,7 @@ from genomesieve.screen_proposal import (
     propose_bin_model,
     propose_split,
 )
+from genomesieve.settings import nearest
 from genomesieve.site_files import SiteFile, look_at, propose_aliases
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -193,16 +194,17 @@ def ask_kind(ask: Callable[[str], str]) -> str:
     if answer.isdigit() and 1 <= int(answer) <= len(keys):
         return keys[int(answer) - 1]
     if answer not in KINDS:
-        raise InputError(f"kind of sites {answer!r}; expected one of {', '.join(keys)}")
+        raise InputError(f"kind of sites {answer!r}; {nearest(answer, keys)}")
     return answer
 
 
 def ask_on_terminal(question: str) -> str:
     """Put a question on the terminal."""
-    try:
-        return input(f"{question}: ").strip()
-    except EOFError:
-        raise InputError(f"no answer to: {question}; expected one, or the option") from None
+    print(f"{question}: ", end="", flush=True)
+    answer = sys.stdin.readline()
+    if not answer:
+        raise InputError(f"no answer to: {question}; expected one, or the option")
+    return answer.strip()
 
 
 def named_file(text: str) -> tuple[str, Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import shutil
 import subprocess
 import sys
@@ -178,19 +179,30 @@ def test_results_of_another_screen_are_not_replaced(annotated, here, capsys):
     assert "results/splice_sites_toy exists; expected another --name" in capsys.readouterr().err
 
 
+class Terminal(io.StringIO):
+    """Somebody who types."""
+
+    def isatty(self):
+        return True
+
+
 def test_a_terminal_is_asked(annotated, here, monkeypatch, capsys):
-    answers = iter(["toy.fa.gz", "toy.gtf.gz", "1", "", "mine"])
-    questions = []
-
-    def answer(question):
-        questions.append(question)
-        return next(answers)
-
-    monkeypatch.setattr("builtins.input", answer)
-    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    typed = Terminal("toy.fa.gz\ntoy.gtf.gz\n1\n\nmine\nmore\n")
+    monkeypatch.setattr(sys, "stdin", typed)
     assert new_screen.main([]) == 0
-    assert len(questions) == 5 and "1 splice_sites, 2 start_codons" in questions[2]
+    assert typed.read() == "more\n"
+    said = capsys.readouterr().out
+    assert "What are they: 1 splice_sites, 2 start_codons" in said
     assert "mine" in written(here, "mine")[0]["screens"]
+
+
+def test_a_terminal_that_is_closed_is_no_answer(annotated, here, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", Terminal("toy.fa.gz\n"))
+    assert new_screen.main([]) == 1
+    assert "no answer to: Known sites" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "stdin", Terminal("toy.fa.gz\ntoy.gtf.gz\nsplices\n"))
+    assert new_screen.main([]) == 1
+    assert "kind of sites 'splices'; did you mean 'splice_sites'?" in capsys.readouterr().err
 
 
 def no_strand(text):
