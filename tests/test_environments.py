@@ -190,6 +190,7 @@ def documented_tables(folder: Path) -> dict[str, Path]:
     }  # fmt: skip
     for path, (here, names) in groups.items():
         written |= {f"{path}/{name}": folder / here / name for name in names.split()}
+    written["comparison.tsv"] = folder / "comparison.tsv"
     single = {
         "sites/{genome}.parquet": "s.parquet",
         "sites/{genome}.intervals.parquet": "i.parquet",
