@@ -28,11 +28,12 @@ from extract_sites import Extraction, check_exclusive, track_format
 from genomesieve.annotation import is_gff3
 from genomesieve.command_line import comma_list, make_parser, run_script
 from genomesieve.configuration import resolve_plan
-from genomesieve.consensus import codon_shares, words_at
+from genomesieve.consensus import codon_shares, gc_share, words_at
 from genomesieve.errors import InputError
 from genomesieve.fasta import read_fasta
 from genomesieve.files import existing_file, whole_files, write_table
 from genomesieve.genome import EncodedGenome
+from genomesieve.progress import plural
 from genomesieve.screen_proposal import (
     Draft,
     Proposal,
@@ -41,6 +42,7 @@ from genomesieve.screen_proposal import (
     propose_bin_model,
     propose_split,
 )
+from genomesieve.settings import nearest
 from genomesieve.site_files import SiteFile, look_at, propose_aliases
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -192,16 +194,17 @@ def ask_kind(ask: Callable[[str], str]) -> str:
     if answer.isdigit() and 1 <= int(answer) <= len(keys):
         return keys[int(answer) - 1]
     if answer not in KINDS:
-        raise InputError(f"kind of sites {answer!r}; expected one of {', '.join(keys)}")
+        raise InputError(f"kind of sites {answer!r}; {nearest(answer, keys)}")
     return answer
 
 
 def ask_on_terminal(question: str) -> str:
     """Put a question on the terminal."""
-    try:
-        return input(f"{question}: ").strip()
-    except EOFError:
-        raise InputError(f"no answer to: {question}; expected one, or the option") from None
+    print(f"{question}: ", end="", flush=True)
+    answer = sys.stdin.readline()
+    if not answer:
+        raise InputError(f"no answer to: {question}; expected one, or the option")
+    return answer.strip()
 
 
 def named_file(text: str) -> tuple[str, Path]:
@@ -223,7 +226,7 @@ def name_of(path: Path) -> str:
 
 def default_name(arguments: argparse.Namespace) -> str:
     """Name a screen by what its sites are and its genome."""
-    return f"{arguments.kind.removesuffix('_sites')}_{named_file(arguments.genome)[0]}"
+    return f"{arguments.kind}_{named_file(arguments.genome)[0]}"
 
 
 # --- what is found in the files -------------------------------------------------------------------
@@ -329,6 +332,11 @@ def column_classes(arguments: argparse.Namespace, file: SiteFile, notes: list[st
     if arguments.wanted:
         return list(arguments.wanted)
     usable = [name for name, _ in counts.most_common() if _NAME.fullmatch(name)]
+    if not usable:
+        raise InputError(
+            f"{file.path}: column 4 holds {', '.join(list(counts)[:3])}, ...; expected classes "
+            "(letters, digits, _, + and -), or one class a file: CLASS=FILE"
+        )
     taken = usable[:MOST_CLASSES]
     if len(counts) > len(taken):
         notes.append(
@@ -477,9 +485,10 @@ def describe(sources: Sequence[Source], found: Found, draft: Draft) -> str:
     contigs, genome = found.genome.contigs, found.genome
     bases = int(contigs["length"].sum())
     unknown = int(contigs["unknown_bases"].sum())
+    whole = contigs.assign(start=0, end=contigs["length"])
     lines = [
-        row("genome", f"{genome.name}: {len(contigs)} contigs, {bases / 1e6:.2f} Mb, "
-            f"{unknown / bases:.2%} unknown bases"),
+        row("genome", f"{genome.name}: {count_of(len(contigs), 'contig')}, {bases / 1e6:.2f} Mb, "
+            f"{gc_share(genome, whole):.1%} G and C, {unknown / bases:.2%} unknown bases"),
     ]  # fmt: skip
     for source in sources:
         lines += file_lines(source, genome, found.aliases)
@@ -489,6 +498,11 @@ def describe(sources: Sequence[Source], found: Found, draft: Draft) -> str:
             lines.append(row("letters", f"{share:.1%} {letters_words(key)}"))
     lines += [row("note", note) for note in found.notes]
     return "\n".join([*lines, "", *class_lines(found, draft), "", *plan_lines(draft)])
+
+
+def count_of(number: int, what: str) -> str:
+    """Write a number of things."""
+    return f"{number:,} {what if number == 1 else plural(what)}"
 
 
 def row(name: str, text: str) -> str:
@@ -515,7 +529,7 @@ def file_lines(source: Source, genome: EncodedGenome, aliases: dict[str, str]) -
     unknown, names = file.unknown_contigs(lengths, aliases), file.rows["contig"]
     lines = [
         row("sites", f"{file.path.name} ({file.form}): {len(file.rows):,} rows on "
-            f"{names.nunique() - len(unknown)} of {len(lengths)} contigs, "
+            f"{names.nunique() - len(unknown)} of {count_of(len(lengths), 'contig')}, "
             f"{sum(unknown.values()):,} on contigs that the FASTA lacks, "
             f"{file.beyond_ends(lengths, aliases):,} beyond an end")
     ]  # fmt: skip

@@ -111,19 +111,25 @@ def finished_screen(tmp_path_factory) -> Path:
         patch.chdir(folder)
         arguments = ["--genome", "toy.fa.gz", "--sites", "toy.gtf.gz", "--kind", "splice_sites"]
         assert new_screen.main([*arguments, "--yes"]) == 0
-    path = folder / "config" / "splice_toy" / "config.yaml"
+    path = folder / "config" / "splice_sites_toy" / "config.yaml"
     config = yaml.safe_load(path.read_text())
-    screen = config["screens"]["splice_toy"]
+    screen = config["screens"]["splice_sites_toy"]
     # As written but for its size: the run has to take seconds.
     screen["model"] |= {"channels": 12, "dilations": [1]}
     screen["training"] |= {"steps": 60, "validations": 1, "learning_rate": 0.01}
     screen["calibration"] |= {"bootstrap": 100}
     screen |= {"baselines": {}, "evaluation": {"bootstrap": 100}}
     path.write_text(yaml.safe_dump(config | {"device": "cpu"}, sort_keys=False))
-    results = "results/splice_toy"
+    results = "results/splice_sites_toy"
     wanted = [f"{results}/scan/toy/hub.txt", f"{results}/evaluation/toy/metrics.tsv"]
     done = snakemake(
-        REPOSITORY, folder, *wanted, "--configfile", "config/splice_toy/config.yaml", "--cores", "2"
+        REPOSITORY,
+        folder,
+        *wanted,
+        "--configfile",
+        "config/splice_sites_toy/config.yaml",
+        "--cores",
+        "2",
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     (folder / "run.log").write_text(done.stderr)

@@ -272,6 +272,8 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
     scanned += ("--parts", "test")
     run("scan_genome.py", *scanned, "--keep-scores", "--device", "cpu", "--output-dir", "shard")
     run("merge_scan.py", *scanned, "--shard", "shard", "--output-dir", "scan")
+    run("write_hub.py", "--screen", "toy", "--genome-folder", "toy", "--scan", "scan",
+        "--softmask", "toy/softmask.parquet", "--output-dir", "scan")  # fmt: skip
     run("audit_leakage.py", "--train", "toy=toy", "--train-split", "toy=split.tsv",
         "--genome", "toy", "--genome-folder", "toy", "--split", "split.tsv", "--sites", "s.parquet",
         "--output", "l.parquet", "--summary", "l.json")  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import shutil
 import subprocess
 import sys
@@ -56,8 +57,8 @@ def written(here, name):
 def test_splice_sites_of_an_annotation(annotated, here, genes, repository, capsys):
     assert new_screen.main(annotated) == 0
     said = capsys.readouterr().out
-    config, sheet = written(here, "splice_toy")
-    screen = config["screens"]["splice_toy"]
+    config, sheet = written(here, "splice_sites_toy")
+    screen = config["screens"]["splice_sites_toy"]
     assert sheet["fasta"].tolist() == ["toy.fa.gz"] and "tracks" not in config
     assert sheet["annotation"].tolist() == ["toy.gtf.gz"]
     assert screen["classes"]["donor"] == {"stranded": True, "site": "splice_donor"}
@@ -69,7 +70,7 @@ def test_splice_sites_of_an_annotation(annotated, here, genes, repository, capsy
     assert rows["donor"][1] == rows["acceptor"][1] == f"{genes[2]:,}"
     command = said.split("run it")[1].splitlines()[0].split()
     assert command[0] == "snakemake" and command[-2] == "--cores"
-    plan = snakemake(repository, here, "--configfile", "config/splice_toy/config.yaml", "-n")
+    plan = snakemake(repository, here, "--configfile", "config/splice_sites_toy/config.yaml", "-n")
     jobs = planned_jobs(plan)
     assert jobs["train_model"] == jobs["extract_sites"] == jobs["write_hub"] == 1
 
@@ -77,20 +78,20 @@ def test_splice_sites_of_an_annotation(annotated, here, genes, repository, capsy
 @pytest.mark.workflow
 @pytest.mark.timeout(300)
 def test_what_is_written_runs_to_calls_and_a_hub(finished_screen):
-    scan = finished_screen / "results/splice_toy/scan/toy"
+    scan = finished_screen / "results/splice_sites_toy/scan/toy"
     tracks = check_hub(scan / "hub.txt")
     assert "calls" in tracks and "probability_donor_minus" in tracks
     metrics = pd.read_csv(
-        finished_screen / "results/splice_toy/evaluation/toy/metrics.tsv", sep="\t"
+        finished_screen / "results/splice_sites_toy/evaluation/toy/metrics.tsv", sep="\t"
     )
     mine = metrics[(metrics["class"] == "donor") & (metrics["universe"] == "test")]
     values = mine.set_index("metric")["value"]
     assert values["average_precision"] > 50 * values["prevalence"]
     # The run ended with a table of what was found.
     said = (finished_screen / "run.log").read_text().splitlines()
-    rows = [line.split() for line in said if line.startswith("splice_toy ")]
+    rows = [line.split() for line in said if line.startswith("splice_sites_toy ")]
     assert [row[:3] for row in rows] == [
-        ["splice_toy", "toy", name] for name in ("donor", "acceptor")
+        ["splice_sites_toy", "toy", name] for name in ("donor", "acceptor")
     ]
     assert any(line.startswith("time ") for line in said)
 
@@ -115,8 +116,8 @@ def test_binding_sites_have_bins_without_strand(intervals, here, capsys):
     bed[[0, 1, 2]].to_csv("Reb1.bed", sep="\t", header=False, index=False)
     arguments = ["--genome", "toy.fa", "--kind", "binding_sites", "--sites", "Reb1.bed"]
     assert new_screen.main(arguments) == 0
-    config, _ = written(here, "binding_toy")
-    screen = config["screens"]["binding_toy"]
+    config, _ = written(here, "binding_sites_toy")
+    screen = config["screens"]["binding_sites_toy"]
     assert screen["classes"] == {"Reb1": {}} and screen["model"]["resolution"] == 50
     assert screen["labels"] == "independent"
     assert "strand not on every row" in capsys.readouterr().out
@@ -134,8 +135,8 @@ def test_names_of_contigs_are_translated(intervals, here, repository, capsys):
 def test_further_genomes_are_scanned(annotated, here):
     (here / "near.fa").write_text(">x\nACGT\n")
     assert new_screen.main([*annotated, "--scan", "near.fa", "--scan", "far=near.fa"]) == 0
-    config, sheet = written(here, "splice_toy")
-    assert config["screens"]["splice_toy"]["scan_genomes"] == ["toy", "near", "far"]
+    config, sheet = written(here, "splice_sites_toy")
+    assert config["screens"]["splice_sites_toy"]["scan_genomes"] == ["toy", "near", "far"]
     assert sheet["genome"].tolist() == ["toy", "near", "far"]
     assert sheet["annotation"].tolist() == ["toy.gtf.gz", "", ""]
 
@@ -153,40 +154,55 @@ def test_many_classes_are_cut_to_those_with_most_sites(intervals, here, capsys):
     assert "names 8 classes; the 6 with most sites are taken" in capsys.readouterr().out
     classes = written(here, "six")[0]["screens"]["six"]["classes"]
     assert sorted(classes) == ["f0", "f2", "f3", "f5", "f6", "f7"]
+    bed = pd.DataFrame(rows).assign(name=lambda table: table[3] + "|gene")
+    bed[[0, 1, 2, "name"]].to_csv("genes.bed", sep="\t", header=False, index=False)
+    assert new_screen.main([*arguments[:-1], "genes.bed", "--name", "genes"]) == 1
+    assert "column 4 holds f0|gene" in capsys.readouterr().err
     assert new_screen.main([*arguments, "--name", "none", "--classes", "f9"]) == 1
     assert "'f9' is no name in column 4" in capsys.readouterr().err
 
 
 def test_nothing_is_replaced_unless_that_is_wanted(annotated, here, capsys):
     assert new_screen.main(annotated) == 0
-    path = here / "config/splice_toy/config.yaml"
+    path = here / "config/splice_sites_toy/config.yaml"
     path.write_text("mine")
     assert new_screen.main(annotated) == 1
-    assert "config/splice_toy/config.yaml exists" in capsys.readouterr().err
+    assert "config/splice_sites_toy/config.yaml exists" in capsys.readouterr().err
     assert path.read_text() == "mine"
     assert new_screen.main([*annotated, "--force"]) == 0
     assert path.read_text() != "mine"
 
 
 def test_results_of_another_screen_are_not_replaced(annotated, here, capsys):
-    (here / "results/splice_toy").mkdir(parents=True)
+    (here / "results/splice_sites_toy").mkdir(parents=True)
     assert new_screen.main(annotated) == 1
-    assert "results/splice_toy exists; expected another --name" in capsys.readouterr().err
+    assert "results/splice_sites_toy exists; expected another --name" in capsys.readouterr().err
+
+
+class Terminal(io.StringIO):
+    """Somebody who types."""
+
+    def isatty(self):
+        return True
 
 
 def test_a_terminal_is_asked(annotated, here, monkeypatch, capsys):
-    answers = iter(["toy.fa.gz", "toy.gtf.gz", "1", "", "mine"])
-    questions = []
-
-    def answer(question):
-        questions.append(question)
-        return next(answers)
-
-    monkeypatch.setattr("builtins.input", answer)
-    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    typed = Terminal("toy.fa.gz\ntoy.gtf.gz\n1\n\nmine\nmore\n")
+    monkeypatch.setattr(sys, "stdin", typed)
     assert new_screen.main([]) == 0
-    assert len(questions) == 5 and "1 splice_sites, 2 start_codons" in questions[2]
+    assert typed.read() == "more\n"
+    said = capsys.readouterr().out
+    assert "What are they: 1 splice_sites, 2 start_codons" in said
     assert "mine" in written(here, "mine")[0]["screens"]
+
+
+def test_a_terminal_that_is_closed_is_no_answer(annotated, here, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", Terminal("toy.fa.gz\n"))
+    assert new_screen.main([]) == 1
+    assert "no answer to: Known sites" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "stdin", Terminal("toy.fa.gz\ntoy.gtf.gz\nsplices\n"))
+    assert new_screen.main([]) == 1
+    assert "kind of sites 'splices'; did you mean 'splice_sites'?" in capsys.readouterr().err
 
 
 def no_strand(text):

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.workflow
 def executed(repository: Path, finished_screen: Path):
     """The notebook after it ran on the small screen."""
     notebook = nbformat.read(repository / "docs" / "notebook.ipynb", as_version=4)
-    results = finished_screen / "results" / "splice_toy"
+    results = finished_screen / "results" / "splice_sites_toy"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GENOMESIEVE_RESULTS", str(results))
         patch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")

@@ -201,6 +201,7 @@ def test_new_genome_plans_only_its_own_jobs_and_the_report(checkout, fly):
         "scan_genome": 1,
         "merge_scan_splice_unlabelled": 1,
         "estimate_transfer": 1,
+        "write_hub": 1,
         "view_calls": 1,
     }
 
@@ -231,6 +232,7 @@ def test_another_threshold_scans_no_genome(checkout, fly):
         "merge_scan_splice_unlabelled": 1,
         "evaluate_scan": 2,
         "estimate_transfer": 3,
+        "write_hub": 3,
         "view_calls": 3,
     }
 
@@ -298,7 +300,7 @@ def test_one_seed_without_rounds_plans_no_further_jobs(repository, tmp_path):
     jobs = planned_jobs(plan)
     once = ("encode_genome", "extract_sites", "split_genome", "audit_leakage", "sample_windows")
     once += ("augment_windows", "train_model", "fit_baseline", "evaluate_scan", "render_report")
-    once += ("record_provenance", "estimate_transfer", "view_calls")
+    once += ("record_provenance", "estimate_transfer", "write_hub", "view_calls")
     models = ("calibrate_model", "note_scan_settings", "scan_genome", "merge_scan_toy_labelled")
     assert jobs == dict.fromkeys(once, 1) | dict.fromkeys(models, 2)
     assert "results/toy/training/base/round0/seed0/model.json" in plan.stdout
@@ -473,7 +475,7 @@ def test_commands_of_the_demo_are_understood(repository, tmp_path):
         *("fetch_file", "pretrain_model", "adapt_model", "estimate_fisher", "measure_forgetting"),
         *("attribute_sites", "measure_attention", "track_contributions", "probe_model"),
         *("discover_motifs", "intervene_motifs", "design_sequences"),
-        *("score_variants", "index_variants", "compare_screens"),
+        *("score_variants", "index_variants", "compare_screens", "new_screen"),
     }
     jobs = planned_jobs(plan)
     assert (jobs["unpack_file"], jobs["encode_genome"], jobs["evaluate_scan"]) == (5, 3, 2)

@@ -70,16 +70,16 @@ class Failure:
 # --- what went wrong ------------------------------------------------------------------------------
 
 
-def list_failures(path: str | Path) -> list[Failure]:
-    """Return the jobs that failed, from Snakemake's own log, each once.
+def list_failures(paths: Sequence[str | Path]) -> list[Failure]:
+    """Return the jobs that failed, from Snakemake's own logs, each once.
 
     Parameters
     ----------
-    path : path-like
-        The log of the run (`log` in Snakemake's `onerror`).
+    paths : sequence of path-like
+        The logs of the run (`log` in Snakemake's `onerror`).
     """
     failures: dict[tuple[str, str], Failure] = {}
-    for rule, log, block in _failed_blocks(_read(Path(path))):
+    for rule, log, block in _failed_blocks("\n".join(_read(Path(path)) for path in paths)):
         text = _read(Path(log)) if log else ""
         line = decisive_line(text) or decisive_line(block) or "it ended without a word"
         failures.setdefault((rule, log), Failure(rule, log, line, advice_for(line)))
@@ -119,9 +119,9 @@ def advice_for(line: str) -> str:
     return next((advice for sign, advice in _ADVICE if sign in line), _OTHERWISE)
 
 
-def failure_text(path: str | Path) -> str:
+def failure_text(paths: Sequence[str | Path]) -> str:
     """Return what is shown after a run that failed; empty where no job did."""
-    failures = list_failures(path)
+    failures = list_failures(paths)
     if not failures:
         return ""
     return "\n" + "\n".join(map(str, failures)) + "\n"

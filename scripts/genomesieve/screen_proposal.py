@@ -24,6 +24,8 @@ MOST_LISTED = 40
 """Genomes of more contigs with sites are split by fractions, not by lists of contigs."""
 LEAST_SITES = 5
 """Sites of a class that every part needs."""
+BROAD = 200
+"""bp from which intervals are peaks whose site is somewhere inside."""
 _WINDOWS_PER_LENGTH = 1.3
 _UNITS = (1_000_000, 100_000, 10_000, 1_000, 1)
 
@@ -209,7 +211,7 @@ def propose_bin_model(
     median_length : int
         bp of the intervals; broad peaks get bins of 200 bp, others of 50 bp.
     """
-    resolution = 200 if median_length >= 400 else 50
+    resolution = 200 if median_length >= BROAD else 50
     length = 2000 if min(longest, valid_bases) >= 20_000 else 1000
     windows = _scaled(train_bases, length, 200, 8000)
     return Proposal(
@@ -299,8 +301,9 @@ def config_text(draft: Draft, genomes: str, tracks: str) -> str:
         f"    scan_genomes: {json.dumps([draft.genome, *draft.others])}",
         "    # Of the genome to learn from only the part that nothing was learned from.",
         "    scan_parts: [test]",
-        f"    # Split {split.how}: train to learn, valid to stop, calibrate for probabilities and",
-        "    # thresholds, test for the figures. Where parts touch, a guard zone is left out.",
+        f"    # Split {split.how}: train to learn, valid to stop, calibrate for",
+        "    # probabilities and thresholds, test for the figures. Where parts touch, a guard zone",
+        "    # is left out.",
         "    split:",
         f"      {json.dumps(draft.genome)}:",
         *_split_lines(split.rule),

@@ -30,7 +30,7 @@ SETTINGS = ("--configfile", "config.yaml", "--cores", "2")
 SCAN = "results/toy/scan/toy"
 SHARDS = f"{SCAN}/shards"
 LATER = {"calibrate_model", "note_scan_settings", "scan_genome", "merge_scan_toy_labelled"}
-LATER |= {"evaluate_scan"}
+LATER |= {"evaluate_scan", "estimate_transfer", "write_hub"}
 LATER |= {"view_calls", "render_report", "record_provenance"}
 
 

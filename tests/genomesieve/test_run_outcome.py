@@ -124,9 +124,9 @@ def test_failures_are_told_by_rule_log_and_decisive_line(tmp_path):
     run = tmp_path / "run.log"
     text = SNAKEMAKE_LOG.format(rule="train_model", log=job)
     run.write_text(text + text)
-    (failure,) = list_failures(run)
+    (failure,) = list_failures([run])
     assert (failure.rule, failure.log) == ("train_model", str(job))
-    said = failure_text(run)
+    said = failure_text([run])
     assert "train_model failed" in said and str(job) in said
     assert "error: genomes.tsv, line 2: no; expected yes" in said
     assert "mend what the line names and run the same command again" in said
@@ -145,16 +145,16 @@ def test_what_to_do_follows_from_the_line(tmp_path, last, advice):
     (tmp_path / "job.log").write_text(f"INFO a\n{last}\n")
     run = tmp_path / "run.log"
     run.write_text(SNAKEMAKE_LOG.format(rule="scan_genome", log=tmp_path / "job.log"))
-    assert advice in failure_text(run)
+    assert advice in failure_text([run])
 
 
 def test_a_job_without_a_log_says_so(tmp_path):
     run = tmp_path / "run.log"
     run.write_text(SNAKEMAKE_LOG.format(rule="scan_genome", log=tmp_path / "missing.log"))
-    assert "it ended without a word" in failure_text(run)
+    assert "it ended without a word" in failure_text([run])
 
 
 def test_no_failure_is_no_text(tmp_path):
     (tmp_path / "run.log").write_text("Error: Directory cannot be locked\n")
-    assert failure_text(tmp_path / "run.log") == ""
-    assert failure_text(tmp_path / "none.log") == ""
+    assert failure_text([tmp_path / "run.log"]) == ""
+    assert failure_text([tmp_path / "none.log"]) == ""

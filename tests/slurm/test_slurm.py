@@ -28,7 +28,7 @@ THREADS = ["--set-threads", *(f"{rule}=2" for rule in NETWORK_RULES)]
 """Scores depend on the number of threads, which a local run cuts to its cores."""
 PREPARE = """encode_genome extract_sites split_genome audit_leakage sample_windows
     augment_windows""".split()
-FINISH = ["merge_scan_toy_labelled", "evaluate_scan", "estimate_transfer"]
+FINISH = ["merge_scan_toy_labelled", "evaluate_scan", "estimate_transfer", "write_hub"]
 FINISH += ["view_calls", "render_report", "record_provenance"]
 GROUPS = ["--groups", *(f"{r}=prepare" for r in PREPARE), *(f"{r}=finish" for r in FINISH)]
 """Each job costs seconds: what needs no GPU goes in two."""
