@@ -61,7 +61,9 @@ def threshold_chart(curves: ThresholdCurves) -> dict:
     choices = [_choice(curves, key) for key in ("class", "genome", "universe", "model")]
     threshold = _threshold(curves)
     base = alt.Chart(alt.NamedData("points")).transform_filter(_HERE)
-    recall = alt.X("recall:Q", title="recall (share of the sites found)", scale=_share(), axis=_axis())
+    recall = alt.X(
+        "recall:Q", title="recall (share of the sites found)", scale=_share(), axis=_axis()
+    )
     precision = alt.Y("precision:Q", title="precision (share that is right)", scale=_share(),
                       axis=_axis())  # fmt: skip
     style = _model_scales(curves)

@@ -21,8 +21,8 @@ from genomesieve.figures_genome import (
     split_picture,
     training_picture,
 )
-from genomesieve.figures_stages import stage_pictures
 from genomesieve.figures_interactive import page_data, vega_libraries
+from genomesieve.figures_stages import stage_pictures
 from genomesieve.report_curves import ThresholdCurves, threshold_curves, thresholds_table
 from genomesieve.report_data import Screen
 from genomesieve.report_explanations import explanation_pictures, explanation_sections
@@ -36,8 +36,8 @@ from genomesieve.report_items import (
     text_item,
 )
 from genomesieve.report_scripts import THRESHOLD_SCRIPT
-from genomesieve.report_template import STYLE, TEMPLATE
 from genomesieve.report_tables import Table
+from genomesieve.report_template import STYLE, TEMPLATE
 from genomesieve.report_words import answer
 
 PICTURES = (
@@ -140,9 +140,7 @@ def make_sections(
     ]
 
 
-def _curves(
-    screen: Screen, drawn: dict[str, DrawnPicture], curves: ThresholdCurves
-) -> Section:
+def _curves(screen: Screen, drawn: dict[str, DrawnPicture], curves: ThresholdCurves) -> Section:
     """Return the section on curves and baselines."""
     items = [
         *threshold_items(curves),

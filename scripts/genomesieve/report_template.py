@@ -3,7 +3,8 @@
 Pictures are drawn for white paper and stand on a light card whatever the page's colours are.
 """
 
-STYLE = """
+STYLE = (
+    """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --page: #ffffff;
   --card: #f6f8fa; --line: #d0d7de; --accent: #0072B2; --warn: #b34700; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --soft: #9aa7b4; --page: #0f1419;
@@ -68,9 +69,10 @@ table.sortable th button { all: unset; cursor: pointer; font-weight: 600; }
 table.sortable th button:focus-visible { outline: 2px solid var(--accent); }
 table.sortable th[aria-sort=ascending] button::after { content: " \\25b2"; }
 table.sortable th[aria-sort=descending] button::after { content: " \\25bc"; }
-""" + (
-    # Paper is white, has no links and is not scrolled; what a script draws stays on the screen.
-    """
+"""
+    + (
+        # Paper is white, has no links and is not scrolled; what a script draws stays on the screen.
+        """
 @media print { :root { color-scheme: light; --ink: #1b1f24; --soft: #57606a; --page: #ffffff;
   --card: #f6f8fa; --line: #d0d7de; --accent: #0072B2; --warn: #b34700; }
   nav, .interactive { display: none; } body { font-size: 11pt; }
@@ -81,6 +83,7 @@ table.sortable th[aria-sort=descending] button::after { content: " \\25bc"; }
   tbody th { position: static; } .panels { grid-template-columns: 1fr 1fr; }
   .panels.wide { grid-template-columns: minmax(0, 1fr); } .wide .panel svg { min-width: 0; } }
 """
+    )
 )
 
 TEMPLATE = """
