@@ -81,7 +81,8 @@ const add = (rectangle, node, words) => {
 const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 for (let node = walker.nextNode(); node; node = walker.nextNode()) {
   const holder = node.parentElement;
-  if (!node.data.trim() || !holder.checkVisibility() || holder.closest("script, style, svg")) continue;
+  if (!node.data.trim() || !holder.checkVisibility()) continue;
+  if (holder.closest("script, style, svg")) continue;
   const range = document.createRange();
   range.selectNodeContents(node);
   for (const one of range.getClientRects()) add(one, node, node.data.trim().slice(0, 40));
@@ -101,7 +102,8 @@ boxes.forEach((a, i) => {
     if (wide > 2 && high > 2) overlaps.push([a.words, b.words, Math.round(a.top)]);
   }
 });
-const pictures = [...document.querySelectorAll(".panel svg")].filter((svg) => svg.checkVisibility());
+const pictures = [...document.querySelectorAll(".panel svg")].filter(
+  (svg) => svg.checkVisibility());
 const look = {
   width: innerWidth, page: document.documentElement.scrollWidth, texts: boxes.length, overlaps,
   marks: pictures.map((svg) => [...svg.querySelectorAll("path, use, rect, line")].filter((mark) => {
@@ -110,8 +112,8 @@ const look = {
   }).length),
 };
 """
-"""Script that leaves in `look` how wide window and page are, which texts overlap and how many marks
-each picture has."""
+"""Leaves in `look` how wide window and page are, which texts overlap, and how many marks each
+picture has."""
 
 
 def find_browser() -> str:

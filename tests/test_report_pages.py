@@ -1,4 +1,4 @@
-"""Pages as a browser shows them: no errors, marks in every figure, thresholds that move, no overlap.
+"""Pages as a browser shows them: no errors, marks in every figure, a threshold that moves.
 
 Without a browser these tests are skipped.
 """

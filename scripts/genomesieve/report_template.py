@@ -63,7 +63,8 @@ footer { padding: 28px 16px 40px; color: var(--soft); font-size: .85rem; }
 .controls select { max-width: 100%; font: inherit; }
 .controls input[type=range] { width: min(300px, 80vw); accent-color: var(--accent); }
 .interactive .panel, .interactive .panel > div { width: 100%; }
-tr.chosen > * { background: var(--card); box-shadow: inset 0 2px var(--accent), inset 0 -2px var(--accent); }
+tr.chosen > * { background: var(--card); 
+  box-shadow: inset 0 2px var(--accent), inset 0 -2px var(--accent); }
 tbody th svg { background: #fff; border-radius: 2px; vertical-align: middle; }
 table.sortable th button { all: unset; cursor: pointer; font-weight: 600; }
 table.sortable th button:focus-visible { outline: 2px solid var(--accent); }

@@ -100,7 +100,7 @@ def test_results_of_older_versions_have_counts_without_scores(screen, curves):
             genome.evaluation.curves["score"] = genome.evaluation.curves.pop("kept")
     assert found.points["score"].isna().all()
     assert found.points["true"].equals(curves.points["true"])
-    assert set(row[4] for row in thresholds_table(found).rows) == {"–"}
+    assert {row[4] for row in thresholds_table(found).rows} == {"–"}
     assert set(chart_data(found)["points"]["score"]) == {None}
 
 
@@ -109,7 +109,8 @@ def test_table_reads_the_curves_at_fixed_recalls(curves):
     assert len(table.rows) == 12 * len(report_curves.READ_AT)
     row = next(one for one in table.rows if one[:3] == ["arenosa", "acceptor", "pwm"])
     number = curves.series.query(
-        "genome == 'arenosa' and `class` == 'acceptor' and model == 'pwm' and universe == 'all sites'"
+        "genome == 'arenosa' and `class` == 'acceptor' and model == 'pwm'"
+        " and universe == 'all sites'"
     ).index[0]
     point = curves.points.query("series == @number and percent == 10").iloc[0]
     called = point["true"] + point["false"]
