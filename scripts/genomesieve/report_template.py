@@ -81,7 +81,8 @@ table.sortable th[aria-sort=descending] button::after { content: " \\25bc"; }
   .panel, tr, .answer, .care { break-inside: avoid; } h2, h3 { break-after: avoid; }
   .scroll { overflow: visible; border: 0; } td { white-space: normal; }
   table { font-size: 8pt; } th, td { padding: 2px 5px; } thead th { min-width: 0; }
-  tbody th { position: static; } .panels { grid-template-columns: 1fr 1fr; }
+  tbody th { position: static; }
+  .panels, .panels.square { grid-template-columns: 1fr 1fr; }
   .panels.wide { grid-template-columns: minmax(0, 1fr); } .wide .panel svg { min-width: 0; } }
 """
     )
@@ -180,6 +181,8 @@ network {{ screen.network.name }} · genomes
 </details>
 {%- elif item.kind == "thresholds" %}
 <div class="interactive" id="threshold-chart" hidden>
+<h3>{{ item.title }}</h3>
+<p>{{ item.content.text }}</p>
 <div class="controls" id="threshold-controls"></div>
 <div class="panel"><div id="threshold-plot"></div></div>
 <p class="soft" id="threshold-universe" aria-live="polite"></p>
