@@ -83,6 +83,8 @@ def work(arguments: argparse.Namespace) -> None:
         if getattr(arguments, option) < 1:
             raise InputError(f"--{option}: found {getattr(arguments, option)}; expected at least 1")
     model = read_json(arguments.model / "model.json", "model")
+    if not model.get("classes"):
+        raise InputError(f"model {arguments.model / 'model.json'} lacks classes")
     genome = EncodedGenome.open(arguments.genome_folder, arguments.genome)
     places = choose_places(arguments, list(model["classes"]))
     contig_rows(genome.contigs, places["contig"].unique(), genome.name)

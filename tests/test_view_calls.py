@@ -160,6 +160,7 @@ def test_nothing_to_show_is_said(tmp_path):
         ("calls.bed.gz", b"no gzip", "calls.bed.gz"),
         ("donor.plus.bw", b"no bigWig", "expected a bigWig"),
         ("sites.parquet", b"", "sites.parquet"),
+        ("model.json", b"{}", "model.json lacks classes"),
     ],
 )
 def test_damaged_input_stops_without_output(tmp_path, capfd, file, content, said):
