@@ -15,7 +15,10 @@ from pathlib import Path
 
 import pytest
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSERS = (
+    *("chromium", "chromium-browser", "chromium-headless-shell"),
+    *("google-chrome", "google-chrome-stable"),
+)
 
 _FIRST = """<script>
 window.problems = [];
@@ -120,7 +123,7 @@ def find_browser() -> str:
     """Return the browser's path; skip the test where there is none."""
     found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if found is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed (make browser)")
     return found
 
 
@@ -156,6 +159,7 @@ def ask_page(page: Path, script: str, width: int = 1280, dark: bool = False) -> 
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--dump-dom"]
     options += [f"--user-data-dir={profile}", "--window-size=1400,1000", "--hide-scrollbars"]
     options += ["--virtual-time-budget=20000", "--disable-background-networking"]
+    options += ["--disable-quic", "--disable-component-update", "--disable-sync"]
     options += ["--blink-settings=preferredColorScheme=0"] if dark else []
     done = subprocess.run(
         [browser, *options, frame.as_uri()], capture_output=True, text=True, timeout=120
