@@ -39,7 +39,7 @@ browser: ## Install Chromium, in which pages are tested (300 MB; needs root, Deb
 	@command -v chromium > /dev/null || { \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
 			echo "installing chromium"; \
-			apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium > /dev/null; \
+			apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core > /dev/null; \
 		else \
 			echo "error: Chromium is missing, without which tests of pages are skipped." \
 			"Install it, for example with 'sudo apt-get install chromium'"; exit 1; \

@@ -44,16 +44,17 @@ def test_faults_of_a_page_are_noticed(tmp_path):
     page.write_text(
         "<html><head></head><body><p style='position: absolute; top: 120px'>lower words</p>"
         "<p style='position: absolute; top: 124px'>upper words</p><img src='absent.png'>"
+        "<script>fetch('http://127.0.0.1:59999/x').catch(() => 0)</script>"
         "<div style='width: 2000px'>wide</div><script>absent()</script><div class='panel'>"
         "<svg width='90' height='90'><path d='M0,0'/></svg></div></body></html>"
     )
     answer = ask_page(page, f"{LOOK} return look;", 390)
     look = answer["found"]
     assert look["overlaps"] == [["lower words", "upper words", look["overlaps"][0][2]]]
-    assert look["page"] == 2000 and look["width"] == 390 and look["marks"] == [0]
+    assert look["page"] >= 2000 and look["width"] == 390 and look["marks"] == [0]
     assert any("absent is not defined" in problem for problem in answer["problems"])
     assert any("absent.png" in problem for problem in answer["problems"])
-    assert any("absent.png" in resource for resource in answer["resources"])
+    assert answer["resources"] == ["http://127.0.0.1:59999/x"]
 
 
 def assert_fine(answer: dict) -> None:
