@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # Scripts are called as `python`: the one of the environment comes first.
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help setup bedtools browser demo report test test-slurm test-faults fuzz forgetting audit lint benchmark clean
+.PHONY: help setup bedtools browser demo report docs test test-slurm test-faults fuzz forgetting audit lint benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -54,9 +54,13 @@ demo: setup ## Learn splice sites of Arabidopsis, screen two relatives, write th
 report: setup ## Write results/report.zip from a finished run of the demo
 	@snakemake --report results/report.zip
 
+docs: setup ## Build the documentation into site/ (open site/index.html)
+	@python docs/configuration_keys.py
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict
+
 lint: setup ## Check style of code and workflow
-	@ruff check scripts tests benchmarks
-	@ruff format --check --quiet scripts tests benchmarks
+	@ruff check scripts tests benchmarks docs
+	@ruff format --check --quiet scripts tests benchmarks docs
 	@snakefmt --check Snakefile workflow
 	@snakemake --lint
 

@@ -37,7 +37,16 @@ include: "workflow/rules/stages.smk"
 include: "workflow/rules/explain.smk"
 include: "workflow/rules/design.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/hub.smk"
 include: "workflow/rules/views.smk"
+
+
+onsuccess:
+    print(outcome_text(list(PLAN.screens), time.monotonic() - STARTED), file=sys.stderr)
+
+
+onerror:
+    print(failure_text(log), file=sys.stderr)
 
 
 localrules:
@@ -58,6 +67,7 @@ rule all:
         ),
         expand("results/pretraining/{name}/perplexity.tsv", name=PLAN.pretraining),
         scans(PLAN),
+        hubs(PLAN),
         stage_targets(PLAN),
         explanations(PLAN),
         variant_targets(PLAN),

@@ -70,7 +70,7 @@ class Benchmark:
     """
 
     def __init__(self, arguments: argparse.Namespace):
-        self.budget = Budget(TIME_LIMIT)
+        self.budget = Budget(arguments.seconds)
         self.sizes = QUICK if arguments.quick else FULL
         self.device = choose_device(arguments.device)
         if self.device.type == "cpu" and not arguments.quick:
@@ -205,6 +205,9 @@ def main() -> int:
     parser.add_argument("--weights", type=Path, help="published weights of network (a)")
     parser.add_argument("--device", default="cuda", help="cuda, cuda:N, or cpu with --quick")
     parser.add_argument("--memory-gb", type=float, default=16, help="memory that a scan may use")
+    parser.add_argument(
+        "--seconds", type=float, default=TIME_LIMIT, help="time that all stages may take"
+    )
     arguments = parser.parse_args()
     try:
         record = Benchmark(arguments).run()

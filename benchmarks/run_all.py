@@ -14,7 +14,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PROGRAMS = ("scan", "splice", "growth", "training_data", "extraction", "evaluation")
-PROGRAMS += ("attribution", "variants")
+PROGRAMS += ("attribution", "variants", "variants_openspliceai")
 BEGIN, END = "<!-- table begins -->", "<!-- table ends -->"
 
 

@@ -7,12 +7,6 @@ peer is what one would write first: for each allele the one-hot of REF and ALT o
 both strands through the plain PyTorch network, four passes of one window each, from codes in memory
 and with nothing written; it scores a part of the substitutions, whose gains and losses have to be
 the same.
-
-OpenSpliceAI's `variant` command with the same weights is NOT measured here: openspliceai is not
-among the requirements of the benchmarks' environment with its annotation. To measure it, import the
-published weights as a custom network (see benchmarks/splice.py), calibrate them, and time
-`openspliceai variant -R genome.fa -A annotation -m weights -f 400 -t pytorch -I in.vcf -O out.vcf`
-on the file that --keep leaves, on the same cores.
 """
 
 from __future__ import annotations
@@ -109,9 +103,15 @@ def write_model(folder: Path, settings: dict) -> None:
             torch.nn.init.normal_(weight, std=0.1)
     classes = ["donor", "acceptor"]
     bundle = Bundle(settings["preset"], network, architecture, classes, True, "exclusive")
+    save_bundle(folder, calibrated(bundle, slope=1.0, intercept=-2.0))
+
+
+def calibrated(bundle: Bundle, slope: float, intercept: float) -> Bundle:
+    """Give a bundle a calibration of its log-odds, and a plan of scans on a CPU."""
     fitted = {
-        "slope": 1.0, "intercept": -2.0, "floor_code": 30000, "sites": 1, "prevalence": 0.001,
-        "min_distance": 1, "match_distance": 0, "operating": 0, "fdr_codes": [], "fdr": [],
+        "slope": slope, "intercept": intercept, "floor_code": 30000, "sites": 1,
+        "prevalence": 0.001, "min_distance": 1, "match_distance": 0, "operating": 0,
+        "fdr_codes": [], "fdr": [],
         "thresholds": [
             {
                 "precision_target": 0.5, "code": 1, "score": 0.0, "reached": False,
@@ -120,10 +120,10 @@ def write_model(folder: Path, settings: dict) -> None:
             }
         ],
     }  # fmt: skip
-    bundle.calibration = {"classes": dict.fromkeys(classes, fitted)}
+    bundle.calibration = {"classes": dict.fromkeys(bundle.classes, fitted)}
     plan, _ = plan_scan(bundle, torch.device("cpu"), precision="float32")
     bundle.scan_plan = plan.to_dict()
-    save_bundle(folder, bundle)
+    return bundle
 
 
 def run_ours(folder: Path, variants: Path, threads: int) -> float:
@@ -210,7 +210,6 @@ def measure(name: str, settings: dict, sizes: Sizes, folder: Path) -> tuple[Row,
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = quick_parser(__doc__)
-    parser.add_argument("--keep", type=Path, help="folder where genome and variants are left")
     parser.add_argument("--variants", type=int, help="how many variants (default 2,000)")
     return parser.parse_args()
 
@@ -223,16 +222,11 @@ def main() -> None:
         sizes = Sizes(sizes.genome, arguments.variants, sizes.naive, sizes.repeats)
     rows, details = [], {}
     with tempfile.TemporaryDirectory() as temporary:
-        root = arguments.keep or Path(temporary)
-        root.mkdir(parents=True, exist_ok=True)
+        root = Path(temporary)
         for number, (name, settings) in enumerate(NETWORKS.items()):
             row, more = measure(name, settings, sizes, root / str(number))
             rows.append(row)
             details[name] = more
-    rows.append(
-        Row("variants, OpenSpliceAI's own command, same weights", "alleles scored", "alleles/s",
-            None, None, "openspliceai variant", None, "", None, "not measured")
-    )  # fmt: skip
     if arguments.quick:
         print(json.dumps(details))
         for row in rows:

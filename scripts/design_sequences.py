@@ -49,6 +49,7 @@ from genomesieve.laboratory_statistics import bundle_for_genome
 from genomesieve.layout import whole_layout
 from genomesieve.mutagenesis import MutantScorer, SiteWindows, cut_windows
 from genomesieve.places import read_places
+from genomesieve.progress import watched
 from genomesieve.sequence_design import (
     Designer,
     State,
@@ -111,7 +112,7 @@ def run(arguments: argparse.Namespace) -> None:
     scorer = MutantScorer(bundle, None, device, genome.alphabet)
     designer = Designer(scorer, target, arguments.edits, arguments.beam)
     found = []
-    for row, anchor in enumerate(windows.anchors):
+    for row, anchor in enumerate(watched(windows.anchors, "design", genome.name)):
         offsets = range(-arguments.flank, bundle.architecture.resolution + arguments.flank)
         free = free_places(windows.length, int(anchor), offsets, protected)
         found.append(designer.design(windows.take(slice(row, row + 1)), free))

@@ -53,6 +53,7 @@ from genomesieve.found_motifs import FILTER, FoundMotif
 from genomesieve.motif_discovery import DiscoverySettings, default_settings, discover
 from genomesieve.motif_hits import P_VALUE, locate
 from genomesieve.motif_matching import MotifDatabase, load_database, match_motifs
+from genomesieve.progress import watched
 
 logger = logging.getLogger(__name__)
 
@@ -148,7 +149,7 @@ def discover_all(
 ) -> tuple[list[FoundMotif], dict]:
     """Find the motifs of every class; also say how many and why there are none."""
     found, classes = [], {}
-    for name in bundle.classes:
+    for name in watched(bundle.classes, "class", "motifs"):
         mine = sites.of_class(name)
         motifs, why = discover(mine, settings)
         found += motifs

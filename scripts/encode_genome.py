@@ -27,6 +27,7 @@ from genomesieve.command_line import make_parser, run_script
 from genomesieve.errors import InputError
 from genomesieve.fasta import FastaTotals, encode_fasta
 from genomesieve.files import existing_file, file_digest, whole_files, write_json, write_table
+from genomesieve.progress import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -101,13 +102,19 @@ class SoftmaskFile:
 
 def encode(fasta: Path, codes_path: Path, softmask_path: Path) -> tuple[FastaTotals, str]:
     """Write codes and lower-case runs of a FASTA file; return its totals and the codes' SHA-256."""
-    codes = CodesFile(codes_path)
+    codes, progress = CodesFile(codes_path), Progress(None, "base", fasta.name)
+
+    def append(some: bytes) -> None:
+        codes.append(some)
+        progress.update(len(some))
+
     softmask = SoftmaskFile(softmask_path)
     try:
-        totals = encode_fasta(fasta, codes.append, softmask.append)
+        totals = encode_fasta(fasta, append, softmask.append)
     finally:
         softmask.close()
         digest = codes.close()
+        progress.close()
     return totals, digest
 
 

@@ -56,6 +56,7 @@ from genomesieve.label_counts import (
 )
 from genomesieve.labels_on_bins import ScanLabels, drop_sites, label_bins
 from genomesieve.layout import ScanLayout
+from genomesieve.progress import watched
 from genomesieve.promises import fdr_of, operating_threshold, probability_of
 from genomesieve.scan_files import (
     CANDIDATE_COLUMNS,
@@ -358,7 +359,7 @@ def evaluate_all(
     rows: list[dict] = []
     curves, reliability, promises, outcomes, draws = [], [], [], [], []
     notes: dict = {"beats": {}, "prevalence_table": {}}
-    for index, name in enumerate(subject.classes):
+    for index, name in enumerate(watched(subject.classes, "class", subject.genome)):
         for universe, labels in universes(subject, index):
             key = {"genome": subject.genome, "class": name, "universe": universe}
             results = {}

@@ -65,6 +65,7 @@ from genomesieve.genome import EncodedGenome
 from genomesieve.gradients import Gradients
 from genomesieve.model_description import require_calibrated
 from genomesieve.mutagenesis import cut_windows
+from genomesieve.progress import watched
 from genomesieve.promises import operating_threshold
 
 logger = logging.getLogger(__name__)
@@ -109,7 +110,8 @@ def run(arguments: argparse.Namespace) -> None:
             f"attributions {arguments.attributions} are of {', '.join(sorted(unknown))}; expected "
             f"{', '.join(bundle.classes)}: they were made with another model"
         )
-    found = [measure(bundle, genome, known, name, arguments, device) for name in bundle.classes]
+    classes = watched(bundle.classes, "class", "attention")
+    found = [measure(bundle, genome, known, name, arguments, device) for name in classes]
     write(arguments, bundle, known, [one for one in found if one is not None])
     logger.info("%s: attention at %d sites", genome.name, len(known.sites))
 

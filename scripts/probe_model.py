@@ -127,6 +127,7 @@ from genomesieve.probed_properties import (
     sequence_properties,
     site_distance,
 )
+from genomesieve.progress import watched
 from genomesieve.representation_similarity import compare_states
 from genomesieve.signals import with_signals
 from genomesieve.untrained import build_untrained, training_seed
@@ -431,7 +432,7 @@ def probe_layers(
     best: dict[str, Reading] = {}
     words: dict[int, Features] = {}
     known: dict = {}
-    for depth, layer in enumerate(layers):
+    for depth, layer in enumerate(watched(layers, "layer", "probes")):
         flank = seen_flank(layer, bundle.architecture)
         if flank not in words:
             words[flank] = {
@@ -475,7 +476,7 @@ def intervene(
     stretches = [one for one in stretches if len(one.layout.blocks)]
     running = Interventions(bundle, stretches, settings, device)
     rows = []
-    for reading in readings:
+    for reading in watched(readings, "property", "interventions"):
         rows += running.rows(prober, reading)
     table = pd.DataFrame(rows, columns=INTERVENTION_COLUMNS)
     table.attrs["stretches"] = [len(one.layout.blocks) for one in stretches]

@@ -59,14 +59,13 @@ from genomesieve.files import whole_file, write_json
 from genomesieve.genome import EncodedGenome
 from genomesieve.laboratory_statistics import bundle_for_genome
 from genomesieve.layout import whole_layout
+from genomesieve.progress import watched
 from genomesieve.scanner import Scanner
 from genomesieve.variant_effects import VariantScorer, variant_scanner_plan
 from genomesieve.variant_output import extend_header, format_record
 from genomesieve.variant_records import VariantReader
 
 logger = logging.getLogger(__name__)
-
-_REPORT_EVERY = 100_000
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -155,7 +154,7 @@ def write_scored(path: Path, reader: VariantReader, scorer: VariantScorer, sourc
     with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as out:
         for line in extend_header(reader.header, reader.columns, source):
             print(line, file=out)
-        for record, effects in scorer.score(reader):
+        for record, effects in watched(scorer.score(reader), "record", path.name):
             print(format_record(record, effects, bundle.classes, bundle.stranded), file=out)
             counts["records"] += 1
             counts["alleles"] += len(effects)
@@ -169,8 +168,6 @@ def write_scored(path: Path, reader: VariantReader, scorer: VariantScorer, sourc
                     values = [getattr(effect, way) for effect in found]
                     heights = [peak.value if peak else 0.0 for peak in values]
                     largest[row] = np.maximum(largest[row], heights)
-            if counts["records"] % _REPORT_EVERY == 0:
-                logger.info("%d records, at %s", counts["records"], ":".join(record.fields[:2]))
     names = ("records", "alleles", "scored", "not_comparable")
     return {name: counts[name] for name in names} | {
         "skipped": dict(sorted(skipped.items())),

@@ -107,3 +107,37 @@ def calibrated(planted, trained, tmp_path_factory) -> Path:
     )
     assert code == 0
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished_screen(tmp_path_factory) -> Path:
+    """The folder of a small run: a screen set up by new_screen, to calls and their evaluation."""
+    import yaml
+
+    import new_screen
+    from gene_genome import write_gene_genome
+    from toy_workflow import snakemake
+
+    folder = tmp_path_factory.mktemp("finished")
+    write_gene_genome(folder, contigs=5, length=60_000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        arguments = ["--genome", "toy.fa.gz", "--sites", "toy.gtf.gz", "--kind", "splice_sites"]
+        assert new_screen.main([*arguments, "--yes"]) == 0
+    path = folder / "config" / "splice_toy" / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    screen = config["screens"]["splice_toy"]
+    # As written but for its size: the run has to take seconds.
+    screen["model"] |= {"channels": 12, "dilations": [1]}
+    screen["training"] |= {"steps": 60, "validations": 1, "learning_rate": 0.01}
+    screen["calibration"] |= {"bootstrap": 100}
+    screen |= {"baselines": {}, "evaluation": {"bootstrap": 100}}
+    path.write_text(yaml.safe_dump(config | {"device": "cpu"}, sort_keys=False))
+    results = "results/splice_toy"
+    wanted = [f"{results}/scan/toy/hub.txt", f"{results}/evaluation/toy/metrics.tsv"]
+    done = snakemake(
+        REPOSITORY, folder, *wanted, "--configfile", "config/splice_toy/config.yaml", "--cores", "2"
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    (folder / "run.log").write_text(done.stderr)
+    return folder

@@ -26,6 +26,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from custom_networks import CONTEXT, OUTPUTS, RECIPE, motif_weights
+from documented_files import undocumented
 from https_server import DIGEST, serving, trust, write_certificate
 from planted_genome import write_planted_genome
 
@@ -165,6 +166,40 @@ def write_inputs(folder: Path) -> None:
     for row in pd.read_csv(planted.split, sep="\t").itertuples():
         lists[row.part] = [f"{row.contig}:{row.start}-{row.end}"]
     (folder / "split.json").write_text(json.dumps({"contigs": lists}))
+
+
+def documented_tables(folder: Path) -> dict[str, Path]:
+    """Return the tables of the small run, by the paths that docs/file_formats.md names them by."""
+    evaluation, scan = "{screen}/evaluation/{genome}", "{screen}/scan/{genome}"
+    explain, written = "{screen}/explain/{genome}", {}
+    groups = {
+        evaluation: ("evaluation", "metrics.tsv promises.tsv calls.parquet curves.parquet "
+                     "reliability.parquet draws.parquet"),
+        scan: ("scan", "candidates.parquet intervals.tsv blocks.tsv"),
+        "{screen}/model": ("attending", "history.tsv score_counts.parquet"),
+        "genomes/{genome}": ("toy", "contigs.tsv softmask.parquet"),
+        explain: ("explain", "sites.tsv"),
+        f"{explain}/motifs": ("motifs", "motifs.tsv matches.tsv hits.tsv"),
+        f"{explain}/interventions": (
+            "interventions", "positions.tsv marginal.tsv copies.tsv pairs.tsv sites.tsv"
+        ),
+        f"{explain}/probes": ("probes", "probes.tsv interventions.tsv similarity.tsv"),
+        f"{explain}/attention": ("attention", "sites.tsv heads.tsv"),
+        "{screen}/designs/{name}": ("designs", "designs.tsv trail.tsv"),
+        "pretraining/{name}": ("trunk", "perplexity.tsv"),
+    }  # fmt: skip
+    for path, (here, names) in groups.items():
+        written |= {f"{path}/{name}": folder / here / name for name in names.split()}
+    single = {
+        "sites/{genome}.parquet": "s.parquet",
+        "sites/{genome}.intervals.parquet": "i.parquet",
+        "split/{genome}.tsv": "split.tsv",
+        "leakage/{genome}.parquet": "l.parquet",
+        "windows/augmented.parquet": "a.parquet",
+        "forgetting/matrix.tsv": "matrix.tsv",
+        "forgetting/summary.tsv": "kept.tsv",
+    }
+    return written | {f"{{screen}}/{path}": folder / name for path, name in single.items()}
 
 
 @pytest.mark.timeout(1200)
@@ -315,6 +350,8 @@ def test_a_small_run_of_every_script(repository, pythons, tmp_path, monkeypatch)
         "--output", "provenance.json")  # fmt: skip
     assert run.done == set(run.environments)
     assert "<svg" in (tmp_path / "report.html").read_text()
+    page = repository / "docs" / "file_formats.md"
+    assert undocumented(documented_tables(tmp_path), page) == []
 
 
 @pytest.mark.parametrize("name", ["genome", "torch", "report", "explain", "view"])

@@ -98,7 +98,10 @@ def test_uncalibrated_model_is_refused(planted, trained, tmp_path, capsys):
     [
         ({"format": 99}, "has format 99; this genomesieve"),
         ({"classes": ["donor"], "stranded": [True]}, "damaged or do not fit model.json"),
-        ({"architecture": {"preset": "dilatde"}}, "model.preset is 'dilatde'; expected one of"),
+        (
+            {"architecture": {"preset": "dilatde"}},
+            "'dilatde'; did you mean 'dilated'",
+        ),
         ({"stranded": [True]}, "expected one value a class"),
     ],
 )

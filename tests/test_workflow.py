@@ -18,6 +18,7 @@ import pysam
 import pytest
 import yaml
 
+from documented_files import documented_columns, undocumented
 from toy_workflow import planned_jobs, run_snakemake, snakemake, write_toy
 
 pytestmark = pytest.mark.workflow
@@ -137,6 +138,19 @@ def test_fly_calls_and_tracks_are_read_by_other_tools(fly):
     with pyBigWig.open(str(scan / "donor.plus.bw")) as track:
         value = track.values(row[0], int(row[1]), int(row[2]))[0]
     assert value == pytest.approx(float(row[6]), abs=1e-4)
+
+
+def test_columns_are_those_of_the_documentation(repository, fly):
+    page = repository / "docs" / "file_formats.md"
+    evaluation = fly / "results/splice/evaluation/dsim"
+    names = ("metrics.tsv", "promises.tsv", "calls.parquet", "curves.parquet")
+    written = {f"{{screen}}/evaluation/{{genome}}/{name}": evaluation / name for name in names}
+    written["{screen}/model/history.tsv"] = fly / "results/splice/model/history.tsv"
+    assert undocumented(written, page) == []
+    with pysam.TabixFile(str(fly / "results/splice/scan/dsim/calls.bed.gz")) as calls:
+        header = list(calls.header)[-1].removeprefix("#").split("\t")
+    pattern = documented_columns(page)["{screen}/scan/{genome}/calls.bed.gz"]
+    assert pattern.fullmatch("".join(f"{name}\n" for name in header))
 
 
 def test_second_run_does_nothing(checkout, fly):

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 
 from genomesieve.custom_settings import CustomSettings
 from genomesieve.errors import InputError
-from genomesieve.settings import complete_settings
+from genomesieve.settings import complete_settings, nearest
 
 TRUNKS = ("none", "dilated", "rnn", "lstm", "gru", "attention")
 WINDOWED_TRUNKS = ("rnn", "lstm", "gru", "attention")
@@ -87,6 +87,7 @@ class NetworkSettings:
         linear layer that starts at zero, and where `stem_motifs` has a class's own motif as a
         baseline fitted on it: what is known to work need not be learned through the trunk.
     dropout : float
+        Share of features that training leaves out at random.
     norm : str
         One of `NORMS`; domain is batch normalisation by laboratory; group and layer take statistics
         over channels at each position only.
@@ -402,7 +403,7 @@ def resolve_architecture(model: Mapping) -> Architecture:
         raise InputError(f"model is {model!r}; expected a table with a preset")
     preset = model.get("preset")
     if not isinstance(preset, str) or preset not in PRESETS:
-        raise InputError(f"model.preset is {preset!r}; expected one of {', '.join(PRESETS)}")
+        raise InputError(f"model.preset is {preset!r}; {nearest(str(preset), PRESETS)}")
     kind, own = PRESETS[preset]
     defaults = {item.name: item.default for item in fields(kind)} | own
     settings = kind(**complete_settings("model", model, defaults))
@@ -424,7 +425,7 @@ def resolve_network(model: Mapping) -> Architecture:
     known = (*NETWORKS, "custom")
     if isinstance(model, Mapping) and model.get("preset") not in known:
         raise InputError(
-            f"model.preset is {model.get('preset')!r}; expected one of {', '.join(known)}"
+            f"model.preset is {model.get('preset')!r}; {nearest(str(model.get('preset')), known)}"
         )
     return resolve_architecture(model)
 

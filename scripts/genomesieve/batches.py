@@ -94,7 +94,8 @@ class WindowSource:
     Raises
     ------
     InputError
-        If there are no windows, or they have several lengths.
+        If there are no windows, they have several lengths, or were sampled at a resolution that is
+        not the network's.
     """
 
     def __init__(
@@ -127,9 +128,14 @@ class WindowSource:
             self._rows[mine] = np.stack(
                 [chosen["offset"], chosen["length"], windows.loc[mine, "start"]], axis=1
             )
-        self._weights, self.effective_share = _inverse_inclusion(
-            np.stack(windows["inclusion"].to_numpy()), weight_cap
-        )
+        inclusion = np.stack(windows["inclusion"].to_numpy())
+        if self.length % architecture.resolution or self.bins % inclusion.shape[1]:
+            raise InputError(
+                f"windows of {self.length} bp hold {inclusion.shape[1]} steps of sampling; found a "
+                f"network of {architecture.resolution} bp a bin; expected each step to hold whole "
+                "bins: sample the windows again at the network's resolution"
+            )
+        self._weights, self.effective_share = _inverse_inclusion(inclusion, weight_cap)
         if resident is None and device is not None:
             resident = {n: resident_codes(g.genome.codes, device) for n, g in genomes.items()}
         self._resident = None if resident is None else [resident[name] for name in genomes]

@@ -29,7 +29,7 @@ from genomesieve.pretraining_plan import (
     check_pretrained,
     resolve_pretrainings,
 )
-from genomesieve.settings import bigwig_classes
+from genomesieve.settings import bigwig_classes, nearest
 from genomesieve.sharding import default_shards
 from genomesieve.stages import Stage, resolve_stages, stage_genomes
 from genomesieve.training_plan import TrainingPlan
@@ -39,8 +39,11 @@ RESERVED_SCREEN = "genomes"
 """No screen's name: encoded genomes are kept in results/genomes."""
 RESERVED_PACKAGE = "downloads"
 """No package's name: downloads are kept in resources/downloads."""
+ANY = "*"
+"""Stands in the place of a key for names that users choose, in paths of the schema."""
 _DEEPEST = 30
 _LARGEST_NUMBER = 1 << 53
+_MOST_PLACES = 2
 _LONGEST_SHOWN = 200
 NUMBER_ROLES = ("signal", "auxiliary")
 """Roles of tracks that are read as one number a base, not as sites or intervals."""
@@ -375,7 +378,7 @@ def complete(document: Mapping, schema: dict, source: str) -> dict:
     if errors:
         # A misspelt key also makes the right one missing, so it is reported first.
         errors.sort(key=lambda error: (error.validator != "additionalProperties", list(error.path)))
-        raise InputError(f"{source}: {_explain(errors[0])}")
+        raise InputError(f"{source}: {_explain(errors[0], schema)}")
     return document
 
 
@@ -401,7 +404,7 @@ def read_sheet(path: str, schema: dict, key: str) -> list[dict]:
     try:
         with file.open(newline="", encoding="utf-8-sig") as handle:
             reader = csv.DictReader(handle, delimiter="\t", restkey="", restval="")
-            _check_header(reader.fieldnames or [], path)
+            _check_header(reader.fieldnames or [], path, schema)
             for row in reader:
                 line = f"{path}, line {reader.line_num}"
                 if "" in row:
@@ -417,10 +420,19 @@ def read_sheet(path: str, schema: dict, key: str) -> list[dict]:
     return rows
 
 
-def _check_header(names: list[str], path: str) -> None:
-    """Raise InputError for a column without a name, or two of one name."""
+def _check_header(names: list[str], path: str, schema: dict) -> None:
+    """Raise InputError for a column without a name, two of one name, one unknown or one missing."""
     if not all(names) or len(set(names)) < len(names):
         raise InputError(f"{path}, line 1: columns {names}; expected a name each, and once")
+    known = list(schema["properties"])
+    for name in names:
+        if name not in known:
+            hint = nearest(name, known)
+            split = " separated by tabs" if re.search(r"[,; ]", name) else ""
+            raise InputError(f"{path}, line 1: unknown column {_shown(name)}; {hint}{split}")
+    for name in schema["required"]:
+        if name not in names:
+            raise InputError(f"{path}, line 1: column {name!r} is missing; found {names}")
 
 
 def _check_cells(row: dict[str, str], line: str) -> None:
@@ -500,14 +512,21 @@ _DefaultingValidator = validators.extend(
 )
 
 
-def _explain(error: ValidationError) -> str:
-    """Return one line on what is wrong, where, and what was expected."""
+def _explain(error: ValidationError, schema: dict) -> str:
+    """Return one line on what is wrong, where, and what was expected.
+
+    Parameters
+    ----------
+    error : jsonschema.exceptions.ValidationError
+    schema : dict
+        The whole schema: a key that has no place where it stands may have one elsewhere.
+    """
     where = ".".join(str(part) for part in error.absolute_path) or "the top level"
     found = _shown(error.instance)
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", ()))
         wrong = next(key for key in error.instance if key not in known)
-        return f"unknown key {wrong!r} in {where}; {_nearest(wrong, known)}"
+        return f"unknown key {wrong!r} in {where}; {_right_key(wrong, known, error, schema)}"
     if error.validator == "required":
         missing = next(key for key in error.validator_value if key not in error.instance)
         return f"{where} lacks the key {missing!r}"
@@ -517,19 +536,65 @@ def _explain(error: ValidationError) -> str:
         return f"{where} is {found} ({type(error.instance).__name__}); expected {expected}"
     if error.validator == "enum":
         options = [str(item) for item in error.validator_value]
-        return f"{where} is {found}; {_nearest(str(error.instance), options)}"
+        return f"{where} is {found}; {nearest(str(error.instance), options)}"
     if error.validator == "pattern":
         return f"{where} is {found}; expected text that matches {error.validator_value}"
+    if error.validator == "oneOf":
+        options = [str(item) for one in error.validator_value for item in one.get("enum", ())]
+        return f"{where} is {found}; {nearest(str(error.instance), options)}"
     return f"{where}: {' '.join(error.message.split())[: 2 * _LONGEST_SHOWN]}"
 
 
-def _nearest(wrong: str, known: Iterable[str]) -> str:
-    """Return a hint: the name that was probably meant, or all there are."""
-    known = list(known)
+def _right_key(wrong: str, known: list[str], error: ValidationError, schema: dict) -> str:
+    """Return a hint: a near key of this table, or the tables that have that key, or all keys."""
+    here = [str(part) for part in error.absolute_path]
     near = difflib.get_close_matches(wrong, known, n=1)
+    places = _places_of(wrong, schema, schema, ())
     if near:
-        return f"did you mean {near[0]!r}?"
-    return f"expected one of {', '.join(known) or '(none)'}"
+        # A key of a table of this one is as likely.
+        below = [place for place in places if _shared(place, here) == len(here) == len(place) - 1]
+        also = f", or {wrong!r} of {_place_in_words(below[0], here)}" if below else ""
+        return f"did you mean {near[0]!r}{also}?"
+    if not places:
+        return nearest(wrong, known)
+    most = max(_shared(place, here) for place in places)
+    closest = sorted((place for place in places if _shared(place, here) == most), key=len)
+    shown = [_place_in_words(place, here) for place in closest[:_MOST_PLACES]]
+    return f"it belongs to {' or '.join(shown)}"
+
+
+def _place_in_words(place: tuple[str, ...], here: list[str]) -> str:
+    """Write a path of the schema, with the names that are chosen where a key stands."""
+    common = _shared(place, here)
+    parts = [
+        (here[row] if row < common else "NAME") if one == ANY else one
+        for row, one in enumerate(place)
+    ]
+    return ".".join(parts) or "the top level"
+
+
+def _places_of(key: str, schema: dict, root: dict, path: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Return the paths of all tables of a schema that have a key."""
+    if "$ref" in schema:
+        target = root
+        for part in schema["$ref"].removeprefix("#/").split("/"):
+            target = target[part]
+        schema = target
+    found = [path] if key in schema.get("properties", ()) else []
+    for name, item in schema.get("properties", {}).items():
+        found += _places_of(key, item, root, (*path, name))
+    more = schema.get("additionalProperties")
+    return found + (_places_of(key, more, root, (*path, ANY)) if isinstance(more, dict) else [])
+
+
+def _shared(place: tuple[str, ...], here: list[str]) -> int:
+    """Count the keys that two paths begin with together."""
+    count = 0
+    for one, other in zip(place, here):
+        if one not in (ANY, other):
+            break
+        count += 1
+    return count
 
 
 def _genome(row: dict, shards: int | str) -> Genome:
@@ -552,7 +617,7 @@ def _check_tracks(tracks: list[dict], genomes: Mapping, settings: dict) -> None:
     for row in tracks:
         where = f"{settings['tracks']}: track {row['track']}"
         if row["genome"] not in genomes:
-            hint = _nearest(row["genome"], genomes)
+            hint = nearest(row["genome"], genomes)
             raise InputError(
                 f"{where} is on genome {row['genome']!r}, not a row of "
                 f"{settings['genomes']}; {hint}"
@@ -560,7 +625,7 @@ def _check_tracks(tracks: list[dict], genomes: Mapping, settings: dict) -> None:
         name = row["class"]
         if name and not name.startswith(COLUMN_CLASS) and name not in classes:
             raise InputError(
-                f"{where} has class {name!r}, which no screen has; {_nearest(name, classes)}"
+                f"{where} has class {name!r}, which no screen has; {nearest(name, classes)}"
             )
         if row["role"] == "site" and not name:
             raise InputError(f"{where} has role site and no class; expected a class or column:4")
@@ -623,7 +688,7 @@ def _screen(name: str, settings: dict, genomes: Mapping[str, Genome], tracks: li
         for genome in settings[key]:
             if genome not in genomes:
                 raise InputError(
-                    f"{where}.{key} names genome {genome!r}; {_nearest(genome, genomes)}"
+                    f"{where}.{key} names genome {genome!r}; {nearest(genome, genomes)}"
                 )
     try:
         architecture = resolve_network(settings["model"])
@@ -696,7 +761,7 @@ def _check_batches(screen: Screen, where: str) -> None:
         if batch not in found:
             raise InputError(
                 f"{where}.leave_out names {batch!r}, no batch of a training genome; "
-                f"{_nearest(batch, dict.fromkeys(screen.batches.values()))}"
+                f"{nearest(batch, dict.fromkeys(screen.batches.values()))}"
             )
     if not screen.train_genomes:
         raise InputError(f"{where}.leave_out leaves no genome to learn from; expected one or more")
@@ -751,7 +816,7 @@ def _check_variants(screen: Screen, genomes: Mapping[str, Genome], where: str) -
         if one["genome"] not in genomes:
             raise InputError(
                 f"{where}.variants.{name} is on genome {one['genome']!r}, not a row of the sheet; "
-                f"{_nearest(one['genome'], genomes)}"
+                f"{nearest(one['genome'], genomes)}"
             )
         if screen.signals:
             raise InputError(
@@ -767,13 +832,13 @@ def _check_designs(screen: Screen, genomes: Mapping[str, Genome], where: str) ->
         if one["genome"] not in genomes:
             raise InputError(
                 f"{here} is on genome {one['genome']!r}, not a row of the sheet; "
-                f"{_nearest(one['genome'], genomes)}"
+                f"{nearest(one['genome'], genomes)}"
             )
         for kind in one["target"]:
             if kind not in screen.settings["classes"]:
                 raise InputError(
                     f"{here}.target: {kind!r} is no class; "
-                    f"{_nearest(kind, screen.settings['classes'])}"
+                    f"{nearest(kind, screen.settings['classes'])}"
                 )
         if screen.signals:
             raise InputError(
@@ -799,7 +864,7 @@ def _check_auxiliary(screen: Screen, tracks: list[dict], where: str) -> None:
             if track not in known:
                 raise InputError(
                     f"{where}.auxiliary names track {track!r}, not a track of role auxiliary on "
-                    f"{genome}; {_nearest(track, known)}"
+                    f"{genome}; {nearest(track, known)}"
                 )
 
 
@@ -903,7 +968,7 @@ def _check_split(screen: Screen, where: str) -> None:
             raise InputError(f"{where}.split lacks training genome {genome!r}")
     for genome, rule in split.items():
         if genome not in screen.split_genomes:
-            hint = _nearest(genome, screen.split_genomes)
+            hint = nearest(genome, screen.split_genomes)
             raise InputError(f"{where}.split names {genome!r}, not a training genome; {hint}")
         if sum(key in rule for key in ("contigs", "fractions", "table")) != 1:
             raise InputError(f"{where}.split.{genome} needs one of contigs, fractions and table")

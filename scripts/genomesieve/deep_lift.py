@@ -27,6 +27,8 @@ from genomesieve.trunks import Recurrence, SelfAttention
 
 _PAIRS = 64
 _POINTS = 16
+_SITES = 8
+"""How many sites' references are in memory at once: ten of 20 kb each are 6 MB."""
 
 
 class _LogOdds(nn.Module):
@@ -136,30 +138,43 @@ def lift_differences(
         Nonlinear code in a custom network that is no layer of torch counts as linear; what that
         costs is what contributions do not add up to.
     """
-    end = engine.letters(windows.seen)
-    bins = torch.from_numpy(windows.bins).to(engine.device)
-    shuffled = np.stack(
+    model = _SiteScore(engine).eval()
+    parts = [
+        _lift_some(engine, model, windows, range(first, min(first + _SITES, len(windows.seen))),
+                   references, seed)
+        for first in range(0, len(windows.seen), _SITES)
+    ]  # fmt: skip
+    return Spread(*(np.concatenate(arrays) for arrays in zip(*parts)))
+
+
+def _lift_some(
+    engine: Gradients,
+    model: _SiteScore,
+    windows: SiteWindows,
+    sites: range,
+    references: int,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return contributions (sites, bases) and expected sums (sites) of some sites."""
+    bins = windows.bins[sites.start : sites.stop]
+    end = engine.letters(windows.seen[sites.start : sites.stop])
+    start = torch.stack(
         [
-            shuffled_references(codes, references, (seed, number))
-            for number, codes in enumerate(windows.seen)
+            engine.letters(shuffled_references(windows.seen[number], references, (seed, number)))
+            for number in sites
         ]
     )
-    start = engine.letters(shuffled.reshape(-1, shuffled.shape[-1])).unflatten(
-        0, shuffled.shape[:2]
-    )
-    expected = _rises(engine, end, start, windows.bins)
-    model = _SiteScore(engine).eval()
+    expected = _rises(engine, end, start, bins)
     with warnings.catch_warnings():
         # Unknown bases, and what does not add up: both are reported with the result.
         warnings.simplefilter("ignore")
         slopes = deep_lift_shap(
-            model, end, args=(bins.float()[:, None],), references=start, raw_outputs=True,
-            additional_nonlinear_ops=_rules(model), batch_size=_PAIRS, device=engine.device,
-            only_warn=True,
+            model, end, args=(torch.from_numpy(bins).float().to(engine.device)[:, None],),
+            references=start, raw_outputs=True, additional_nonlinear_ops=_rules(model),
+            batch_size=_PAIRS, device=engine.device, only_warn=True,
         )  # fmt: skip
     ways = (end[:, None] - start).cpu()
-    contributions = (ways * slopes).sum(2).mean(1).numpy()
-    return Spread(contributions, expected)
+    return (ways * slopes).sum(2).mean(1).numpy(), expected
 
 
 def _rises(engine: Gradients, end: Tensor, start: Tensor, bins: np.ndarray) -> np.ndarray:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor
-from tqdm import tqdm
 
 from genomesieve.chunks import Chunks
 from genomesieve.device_loads import LOAD_BASES, Load, LoadSender, plan_loads, whole_load
 from genomesieve.device_queue import Mark, mark, to_host
 from genomesieve.device_rows import fill_rows, kept_scores
 from genomesieve.genome import EncodedGenome
+from genomesieve.progress import Progress
 
 if TYPE_CHECKING:
     from genomesieve.scanner import Scanner
@@ -60,7 +60,7 @@ def scan_on_device(
     watch = _NanWatch(scanner)
     batches = -(-len(wanted) // scanner.plan.batch)
     resolution = scanner.bundle.architecture.resolution
-    with tqdm(total=batches, unit="batch", disable=None, ncols=100, desc=genome.name) as bar:
+    with Progress(batches, "batch", genome.name) as bar:
         for load, codes in _loads(scanner, genome, chunks, wanted, resident):
             for rows in _batches(load.rows, scanner.plan.batch):
                 place, count, target = _pieces(load, chunks, rows, scanner.row_bases)

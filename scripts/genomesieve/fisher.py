@@ -22,12 +22,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from tqdm import tqdm
 
 from genomesieve.architecture import Architecture
 from genomesieve.batches import Batch, WindowSource
 from genomesieve.domain_norm import use_laboratories
 from genomesieve.labelled_genome import LabelledGenome
+from genomesieve.progress import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def estimate_fisher(
     chosen, shares = _draw(everything, positions, generator)
     parameters = dict(network.named_parameters())
     totals = {name: torch.zeros_like(value) for name, value in parameters.items()}
-    bar = tqdm(total=len(chosen), unit="position", disable=None, ncols=100)
+    bar = Progress(len(chosen), "position", "Fisher information")
     for row in np.unique(everything.window[chosen]):
         batch = source.batch(rows[row : row + 1]).to(device)
         use_laboratories(network, batch.laboratories)

@@ -17,6 +17,7 @@ from genomesieve.bundle import Bundle
 from genomesieve.gathering import one_hot
 from genomesieve.mutagenesis import SiteWindows
 from genomesieve.networks import log_odds
+from genomesieve.progress import watched
 from genomesieve.shuffling import shuffle_dinucleotides
 
 _ROWS = 64
@@ -142,7 +143,7 @@ def integrate_gradients(
     Spread
     """
     contributions, expected = [], []
-    for number, codes in enumerate(windows.seen):
+    for number, codes in enumerate(watched(windows.seen, "site", "integrated gradients")):
         shuffled = shuffled_references(codes, references, (seed, number))
         total, rise = _integrate(engine, codes, shuffled, int(windows.bins[number]), steps)
         contributions.append(total)

@@ -23,6 +23,7 @@ from genomesieve.errors import InputError
 from genomesieve.implants import Construct, Implant, Implanter, Means, mean_with_interval
 from genomesieve.motif_matrices import MotifMatrix
 from genomesieve.mutagenesis import places_in_reach
+from genomesieve.progress import watched
 
 STRANDS = ("+", "-")
 _ABOUT_EQUAL = 0.95
@@ -155,7 +156,8 @@ class MotifMeter:
             range(-flank, self.resolution + flank), self.anchor, self.measuring.backgrounds.length
         )
         tables, best = [], {}
-        for name, motif in self.motifs.items():
+        motifs = watched(self.motifs.items(), "motif", "places")
+        for name, motif in motifs:
             # Every step from the place in the middle of the bin.
             middle = (self.resolution - motif.width) // 2
             offsets = range(reach.start - self.anchor - motif.width, reach.stop - self.anchor)
@@ -181,7 +183,7 @@ class MotifMeter:
     def marginal(self, best: dict[str, list[Place]]) -> pd.DataFrame:
         """Measure every motif at its best place for every class, and shuffled words there."""
         rows = []
-        for name, places in best.items():
+        for name, places in watched(best.items(), "motif", "shuffled words"):
             words = _unique((name, place.strand, place.offset) for place in places)
             real = [self.construct(word) for word in words]
             controls = [self._shuffled(word) for word in words]
@@ -200,7 +202,7 @@ class MotifMeter:
     def copies(self, best: dict[str, list[Place]]) -> pd.DataFrame:
         """Measure up to so many copies of every motif, laid outwards from its strongest place."""
         rows = []
-        for name, places in best.items():
+        for name, places in watched(best.items(), "motif", "copies"):
             place = max(places, key=lambda one: abs(one.effect))
             spacing = max(self.settings.spacing, self.motifs[name].width)
             words = self._copies(name, place, spacing)
@@ -254,7 +256,8 @@ class MotifMeter:
         if distances is None:
             whole = self.resolution + 2 * self.settings.flank
             distances = [d for d in range(-(whole // step) * step, whole + 1, step) if d]
-        tables = [self._pair(best, pair, distances) for pair in wanted]
+        pairs = watched(wanted, "pair", "pairs")
+        tables = [self._pair(best, pair, distances) for pair in pairs]
         return _join(PAIR_COLUMNS, [table for table in tables if table is not None])
 
     def _pair(

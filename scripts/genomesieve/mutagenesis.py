@@ -23,6 +23,7 @@ from genomesieve.gathering import one_hot
 from genomesieve.genome import EncodedGenome, contig_rows, gather_windows
 from genomesieve.inference import prepare_for_scan
 from genomesieve.networks import log_odds
+from genomesieve.progress import watched
 
 logger = logging.getLogger(__name__)
 
@@ -279,7 +280,8 @@ def measure_effects(
     substitutions = np.zeros((*shape, size), dtype=np.float32)
     deletions = np.zeros(shape, dtype=np.float32) if indels else None
     insertions = np.zeros_like(substitutions) if indels else None
-    for rows in _groups(windows.anchors, scorer.sites):
+    groups = list(_groups(windows.anchors, scorer.sites))
+    for rows in watched(groups, "group", "mutagenesis"):
         mine = windows.take(rows)
         anchor = int(mine.anchors[0])
         scores[rows] = before = scorer.reference(mine.seen, mine.bins)

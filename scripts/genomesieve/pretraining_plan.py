@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +14,7 @@ from genomesieve.pretraining_settings import (
     require_same_trunk,
     resolve_pretraining,
 )
+from genomesieve.settings import nearest
 
 ROOT = "pretraining"
 """Folder below results/; no screen's name."""
@@ -140,12 +140,3 @@ def check_pretrained(
     modes = settings["reverse_complement"], plan.settings["reverse_complement"]
     source = f"{ROOT}.{name}"
     require_same_trunk(architecture, plan.architecture, modes, len(settings["signals"]), source)
-
-
-def nearest(wrong: str, known: Iterable[str]) -> str:
-    """Return a hint: the name that was probably meant, or all there are."""
-    known = list(known)
-    near = difflib.get_close_matches(wrong, known, n=1)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    return f"expected one of {', '.join(known) or '(none)'}"

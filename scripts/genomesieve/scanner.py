@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from genomesieve.alphabet import DNA, Alphabet
 from genomesieve.batches import one_hot
@@ -32,6 +31,7 @@ from genomesieve.inference import prepare_for_scan
 from genomesieve.layout import ScanLayout
 from genomesieve.networks import log_odds
 from genomesieve.planning import ScanPlan
+from genomesieve.progress import watched
 from genomesieve.score_tensors import encode_score_tensor
 from genomesieve.scores import UNSCORED
 
@@ -129,7 +129,7 @@ class Scanner:
             shape = self.plan.batch, len(self.bundle.signals), self.row_bases
             signals = np.empty(shape, dtype=np.float32)
         groups = range(wanted.start, wanted.stop, self.plan.batch)
-        for group in tqdm(groups, unit="batch", disable=None, ncols=100, desc=genome.name):
+        for group in watched(groups, "batch", genome.name):
             rows = range(group, min(group + self.plan.batch, wanted.stop))
             codes[:] = self.alphabet.unknown
             for target, row in enumerate(rows):

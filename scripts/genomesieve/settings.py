@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from genomesieve.errors import InputError
 
@@ -11,6 +11,15 @@ MOST_BIGWIGS = 20
 """Classes that get tracks unless others are asked for: a screen may have hundreds."""
 
 _NAMES = {int: "a whole number", float: "a number", str: "text", list: "a list", dict: "a table"}
+
+
+def nearest(wrong: str, known: Iterable[str]) -> str:
+    """Return a hint: the name that was probably meant, or all there are."""
+    known = list(known)
+    near = difflib.get_close_matches(wrong, known, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"expected one of {', '.join(known) or '(none)'}"
 
 
 def complete_settings(section: str, given: object, defaults: Mapping[str, object]) -> dict:
@@ -41,9 +50,7 @@ def complete_settings(section: str, given: object, defaults: Mapping[str, object
 def _checked(section: str, key: str, value: object, defaults: Mapping[str, object]) -> object:
     """Return one value in the type of its default."""
     if key not in defaults:
-        near = difflib.get_close_matches(key, defaults, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(defaults)}"
-        raise InputError(f"{section}.{key}: there is no such setting; {hint}")
+        raise InputError(f"{section}.{key}: there is no such setting; {nearest(key, defaults)}")
     default = defaults[key]
     if default is None:
         return value
@@ -77,9 +84,7 @@ def bigwig_classes(classes: Sequence[str], asked: Sequence[str] | None) -> list[
         return list(classes[:MOST_BIGWIGS])
     for name in asked:
         if name not in classes:
-            near = difflib.get_close_matches(name, classes, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"expected some of {list(classes)}"
-            raise InputError(f"bigwigs names class {name!r}; {hint}")
+            raise InputError(f"bigwigs names class {name!r}; {nearest(name, classes)}")
     return [name for name in classes if name in asked]
 
 

@@ -20,6 +20,7 @@ from genomesieve.bundle import Bundle
 from genomesieve.genome import EncodedGenome
 from genomesieve.motif_matrices import MotifMatrix, hit_threshold, match_scores
 from genomesieve.mutagenesis import MutantScorer, SiteWindows, cut_windows
+from genomesieve.progress import watched
 from genomesieve.shuffling import shuffle_dinucleotides
 
 SITE_COLUMNS = ("site", "class", "motif", "offset", "strand", "action", "shift",
@@ -151,7 +152,8 @@ class SiteMeter:
         """
         rows = []
         mine = best_hits(hits[hits["site"].isin(self.sites.index)])
-        for row, (number, site) in enumerate(self.sites.iterrows()):
+        sites = watched(self.sites.iterrows(), "site", "changes", len(self.sites))
+        for row, (number, site) in enumerate(sites):
             of_site = mine[mine["site"] == number]
             if of_site.empty:
                 continue

@@ -21,7 +21,6 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm import tqdm
 
 from genomesieve.auxiliary import Auxiliary
 from genomesieve.batches import Batch, WindowSource
@@ -38,6 +37,7 @@ from genomesieve.networks import log_prior
 from genomesieve.norms import has_batch_statistics
 from genomesieve.pretraining_settings import TransferSettings
 from genomesieve.prior_correction import correct_outputs, output_correction
+from genomesieve.progress import Progress
 from genomesieve.training_settings import TrainingSettings
 from genomesieve.validation import validation_average_precision
 
@@ -179,19 +179,15 @@ class Trainer:
         """
         self._resume()
         state, self._since = self.state, time.monotonic()
-        bar = tqdm(
-            total=self.settings.steps,
-            initial=state.step,
-            unit="step",
-            disable=None if self.workers.first else True,
-            ncols=100,
+        bar = Progress(
+            self.settings.steps, "step", "training", done=state.step, silent=not self.workers.first
         )
         while state.step < self.settings.steps and state.stale < self.settings.patience:
             state.losses.append(self._step())
             bar.update()
             if state.step % 10 == 0:
                 loss = np.mean([losses[0] for losses in state.losses[-50:]])
-                bar.set_postfix(loss=f"{loss:.4f}", **self._shown())
+                bar.note(loss=f"{loss:.4f}", **self._shown())
             if state.step in self._validate_at:
                 self._count_seconds()
                 self._validate()

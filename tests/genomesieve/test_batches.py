@@ -157,3 +157,15 @@ def test_windows_of_several_lengths_are_refused(genome):
 def test_mixed_strandedness_is_refused():
     with pytest.raises(InputError, match="mix stranded"):
         shared_strandedness({"a": {"stranded": True}, "b": {"stranded": False}})
+
+
+@pytest.mark.parametrize(("resolution", "steps"), [(6, 1), (10, 4)])
+def test_windows_of_another_resolution_are_refused(genome, resolution, steps):
+    labelled = LabelledGenome(genome, SITES, HIDDEN, ["x", "y"], False)
+    windows = pd.DataFrame({"genome": ["toy"], "contig": ["a"], "start": [0], "strand": ["+"]})
+    windows = windows.assign(length=20, inclusion=[[1.0] * steps])
+    network = resolve_architecture(
+        {"preset": "motif_cnn", "resolution": resolution, "stem_kernels": [3], "channels": 2}
+    )
+    with pytest.raises(InputError, match=f"{resolution} bp a bin; expected"):
+        WindowSource(windows, {"toy": labelled}, network)

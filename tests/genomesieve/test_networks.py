@@ -271,7 +271,7 @@ def test_prior_is_the_mean_prediction_of_a_fresh_network(labels, reverse_complem
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ({"preset": "dilatd"}, "expected one of dilated"),
+        ({"preset": "dilatd"}, "did you mean 'dilated'"),
         ({"preset": "dilated", "chanels": 3}, "did you mean 'channels'"),
         ({"preset": "dilated", "channels": "many"}, "expected a whole number"),
         ({"preset": "dilated", "kernel": 4}, "odd"),

@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 import sys
+import time
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -31,6 +32,8 @@ for module in (
     "training_plan",
     "sharding",
     "configuration",
+    "durations",
+    "run_outcome",
 ):
     library = Path(workflow.source_path(f"../../scripts/genomesieve/{module}.py"))
 if str(library.parents[1]) not in sys.path:
@@ -39,6 +42,7 @@ if str(library.parents[1]) not in sys.path:
 from genomesieve.configuration import resolve_plan
 from genomesieve.errors import InputError
 from genomesieve.explanation_settings import MOTIF_SOURCES, wanted_parts
+from genomesieve.run_outcome import failure_text, outcome_text
 from genomesieve.sources import source_files
 from genomesieve.training_plan import with_hard_negatives
 
@@ -60,6 +64,7 @@ def checked_plan():
 
 
 PLAN = checked_plan()
+STARTED = time.monotonic()
 
 
 # --- sources: scripts and library modules are inputs by content, never by time -------------------
@@ -202,6 +207,16 @@ def scans(plan):
         for name in screen.scan_genomes
     ]
     return [f"results/{screen.name}/scan/{name}/calls.bed.gz" for screen, name in pairs]
+
+
+def hubs(plan):
+    """Return the track hub of every genome that a screen scans, where hubs are wanted."""
+    return [
+        f"results/{screen.name}/scan/{name}/hub.txt"
+        for screen in plan.screens.values()
+        for name in screen.scan_genomes
+        if screen.settings["scan"]["hub"]
+    ]
 
 
 def stage_targets(plan):
@@ -707,6 +722,11 @@ def scan_size(wildcards, input):
     scores = len(screen.settings["classes"]) * strands / resolution(wildcards)
     kept = wildcards.genome in screen.labelled_genomes
     return megabytes(bases_of(input.contigs) * scores * (4 if kept else 2))
+
+
+def two_bit_size(wildcards, input):
+    """Return the disk that a genome's sequence needs in a track hub: a quarter of a byte a base."""
+    return megabytes(bases_of(input.contigs) / 4)
 
 
 def shard_size(wildcards, input):

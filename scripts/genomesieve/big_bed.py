@@ -1,0 +1,117 @@
+"""Calls read back from BED, and written as bigBed, which genome browsers fetch piece by piece."""
+
+from __future__ import annotations
+
+import csv
+import os
+import struct
+from pathlib import Path
+
+import pandas as pd
+import pybigtools
+
+from genomesieve.compression import read_lines
+from genomesieve.errors import InputError
+from genomesieve.files import whole_file
+from genomesieve.tracks import CALL_COLUMNS
+
+FIELDS = """table call
+"A call of genomesieve"
+(
+    string chrom;       "Contig"
+    uint   chromStart;  "First base, 0-based"
+    uint   chromEnd;    "Base after the last one"
+    string name;        "Class"
+    uint   score;       "1000 times the probability"
+    char[1] strand;     "+, - or . for both"
+    float  probability; "Probability that it is a site"
+    float  fdr;         "Share of false calls among those that score as high"
+)
+"""
+"""Names of the columns (autoSql)."""
+_STANDARD_FIELDS = 6
+_FIELD_COUNTS, _AUTOSQL, _SUMMARY = 32, 36, 44
+"""Places in a bigBed's header (Kent et al. 2010, supplementary table 5)."""
+_SUMMARY_BYTES = 40
+
+
+def read_calls(path: str | os.PathLike) -> pd.DataFrame:
+    """Read calls.bed.gz.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns contig, start, end (0-based half-open), class, score, strand, probability, fdr.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or has other columns.
+    """
+    rows = []
+    for number, text in read_lines(path, "calls"):
+        if text.startswith("#"):
+            continue
+        cells = text.split("\t")
+        if len(cells) != len(CALL_COLUMNS):
+            raise InputError(
+                f"calls {path}, line {number}: {len(cells)} columns; expected {len(CALL_COLUMNS)} "
+                f"({', '.join(CALL_COLUMNS)})"
+            )
+        rows.append(cells)
+    table = pd.DataFrame(rows, columns=list(CALL_COLUMNS))
+    numbers = {"start": "int64", "end": "int64", "score": "int64"}
+    shares = {"probability": "float64", "fdr": "float64"}
+    table[list(shares)] = table[list(shares)].replace("", "nan")
+    try:
+        return table.astype(numbers | shares)
+    except ValueError as error:
+        raise InputError(f"calls {path}: {error}; expected what merge_scan writes") from error
+
+
+def write_big_bed(path: str | os.PathLike, calls: pd.DataFrame, contigs: pd.DataFrame) -> None:
+    """Write calls as a bigBed 6+2; no calls give no file, as the format has none.
+
+    Parameters
+    ----------
+    path : path-like
+        A file that was there is replaced, or removed where there is no call.
+    calls : pandas.DataFrame
+        As `read_calls`, sorted by contig in the order of `contigs`, then start.
+    contigs : pandas.DataFrame
+        The genome's contig table (contig, length).
+    """
+    if calls.empty:
+        Path(path).unlink(missing_ok=True)
+        return
+    lengths = dict(zip(contigs["contig"], contigs["length"].astype(int).tolist()))
+    places = zip(calls["contig"], calls["start"].tolist(), calls["end"].tolist())
+    rest = calls[list(CALL_COLUMNS[3:])].to_csv(
+        sep="\t", header=False, index=False, float_format="%.6g", na_rep="nan",
+        lineterminator="\n", quoting=csv.QUOTE_NONE,
+    )  # fmt: skip
+    with whole_file(Path(path)) as temporary:
+        writer = pybigtools.open(str(temporary), "w")
+        writer.write(lengths, ((*one, text) for one, text in zip(places, rest.splitlines())))
+        _name_fields(temporary)
+
+
+def _name_fields(path: Path) -> None:
+    """Say in a bigBed what its columns are: the library knows the first three alone.
+
+    The names are added at the end of the file, and the header points there. Some readers take what
+    lies between them and the summary for names, so that the summary is written anew behind them.
+    """
+    with path.open("r+b") as handle:
+        magic = handle.read(4)
+        handle.seek(_SUMMARY)
+        handle.seek(*struct.unpack("<Q", handle.read(8)))
+        summary = handle.read(_SUMMARY_BYTES)
+        handle.seek(_FIELD_COUNTS)
+        handle.write(struct.pack("<HH", len(CALL_COLUMNS), _STANDARD_FIELDS))
+        place = handle.seek(0, os.SEEK_END)
+        names = FIELDS.encode() + b"\0"
+        # Readers look for the format's number at both ends.
+        handle.write(names + summary + magic)
+        handle.seek(_AUTOSQL)
+        handle.write(struct.pack("<QQ", place, place + len(names)))
