@@ -199,6 +199,7 @@ def documented_tables(folder: Path) -> dict[str, Path]:
         "forgetting/matrix.tsv": "matrix.tsv",
         "forgetting/summary.tsv": "kept.tsv",
     }
+    written["comparison.tsv"] = folder / "comparison.tsv"
     return written | {f"{{screen}}/{path}": folder / name for path, name in single.items()}
 
 
