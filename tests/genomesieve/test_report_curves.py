@@ -13,8 +13,15 @@ from sklearn.metrics import precision_recall_curve
 
 from genomesieve import report_curves
 from genomesieve.bootstrap import block_weights
+from genomesieve.comparison_page import LOOKS
 from genomesieve.evaluation import evaluate_positions
-from genomesieve.figures_interactive import page_data, start_level, threshold_chart, vega_libraries
+from genomesieve.figures_interactive import (
+    MODEL_STYLES,
+    page_data,
+    start_level,
+    threshold_chart,
+    vega_libraries,
+)
 from genomesieve.label_counts import BlockCounts, LabelCounts
 from genomesieve.report_curves import chart_data, threshold_curves, thresholds_table
 from genomesieve.scores import decode_scores, encode_scores
@@ -124,6 +131,13 @@ def test_slider_starts_at_the_operating_threshold(curves):
     assert start_level(curves) == 50
     series = curves.series.assign(operating=38.41)
     assert start_level(report_curves.ThresholdCurves(series, curves.points)) == 38.5
+
+
+def test_models_are_told_apart_without_colour():
+    """By their dashes alone; and by the pair of colour and mark of the screens' dots."""
+    assert len({tuple(look["dash"]) for look in MODEL_STYLES}) == len(MODEL_STYLES)
+    assert len({look["shape"] for look in MODEL_STYLES[:6]}) == 6
+    assert len({mark for _, mark in LOOKS}) == len(LOOKS)
 
 
 def test_chart_is_drawn_by_vega_lite_and_data_end_no_script(curves):
