@@ -51,8 +51,8 @@ from genomesieve.attribution import (
 )
 from genomesieve.bundle import Bundle, load_bundle, require_sequence_alone
 from genomesieve.command_line import (
-    add_code_argument,
     add_device_arguments,
+    add_model_on_genome_arguments,
     make_parser,
     run_script,
 )
@@ -74,9 +74,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
     add = parser.add_argument
-    add("--model", type=Path, required=True, help="model folder")
-    add_code_argument(parser)
-    add("--genome-folder", type=Path, required=True, help="encoded folder of the genome")
+    add_model_on_genome_arguments(parser)
     add("--scan", type=Path, help="folder of merge_scan: its best-scoring calls are the sites")
     add("--sites", type=Path, help="BED file of sites instead; name = class, strand in column 6")
     add("--most", type=int, default=100, help="most sites of a class (the best-scoring, or first)")

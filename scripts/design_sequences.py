@@ -34,8 +34,8 @@ import torch
 
 from genomesieve.bundle import Bundle, load_bundle, require_sequence_alone
 from genomesieve.command_line import (
-    add_code_argument,
     add_device_arguments,
+    add_model_on_genome_arguments,
     comma_list,
     json_value,
     make_parser,
@@ -70,9 +70,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
     add = parser.add_argument
-    add("--model", type=Path, required=True, help="model folder")
-    add_code_argument(parser)
-    add("--genome-folder", type=Path, required=True, help="encoded folder of the genome")
+    add_model_on_genome_arguments(parser)
     add("--sites", type=Path, required=True, help="BED file of places to start from")
     add("--target", type=json_value, required=True, help='JSON, such as {"donor": "high"}')
     add("--edits", type=int, default=5, help="most substitutions")

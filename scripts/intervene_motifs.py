@@ -42,8 +42,8 @@ import torch
 
 from genomesieve.bundle import Bundle, load_bundle, require_sequence_alone
 from genomesieve.command_line import (
-    add_code_argument,
     add_device_arguments,
+    add_model_on_genome_arguments,
     comma_list,
     make_parser,
     run_script,
@@ -77,9 +77,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
     add = parser.add_argument
-    add("--model", type=Path, required=True, help="model folder")
-    add_code_argument(parser)
-    add("--genome-folder", type=Path, required=True, help="encoded folder of the genome")
+    add_model_on_genome_arguments(parser)
     add("--motifs", type=Path, required=True, help="MEME file, or JASPAR format")
     add(
         "--names", type=comma_list, default="", help="motifs of it, by name or identifier; else all"

@@ -52,8 +52,8 @@ from genomesieve.attribution import rank_correlation
 from genomesieve.attribution_files import JUDGE, AttributionResults, read_attributions
 from genomesieve.bundle import Bundle, load_bundle
 from genomesieve.command_line import (
-    add_code_argument,
     add_device_arguments,
+    add_model_on_genome_arguments,
     make_parser,
     run_script,
 )
@@ -78,9 +78,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
     add = parser.add_argument
-    add("--model", type=Path, required=True, help="model folder")
-    add_code_argument(parser)
-    add("--genome-folder", type=Path, required=True, help="encoded folder of the genome")
+    add_model_on_genome_arguments(parser)
     add("--attributions", type=Path, required=True, help="folder of attribute_sites")
     add("--draws", type=int, default=5, help="shuffles of the attention")
     add("--seed", type=int, default=0, help="of the shuffles and of the bootstrap")

@@ -215,6 +215,15 @@ def add_code_argument(parser: argparse.ArgumentParser, required: bool = False) -
     )
 
 
+def add_model_on_genome_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add a model, the code of a user's own network, and the one genome that it is asked about."""
+    parser.add_argument("--model", type=Path, required=True, help="model folder")
+    add_code_argument(parser)
+    parser.add_argument(
+        "--genome-folder", type=Path, required=True, help="encoded folder of the genome"
+    )
+
+
 def add_signal_argument(parser: argparse.ArgumentParser, of_genomes: bool) -> None:
     """Add what a network sees beside the sequence: of one genome, or of each of several."""
     name = "GENOME:CHANNEL" if of_genomes else "CHANNEL"
