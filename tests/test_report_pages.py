@@ -139,17 +139,28 @@ def test_a_click_on_the_curve_moves_the_threshold(folder):
     const before = [slider.value, readout()];
     const at = {{clientX: frame.left + 0.8 * frame.width, clientY: frame.top + 0.4 * frame.height}};
     const target = document.elementFromPoint(at.clientX, at.clientY);
+    for (const type of ["pointerover", "pointermove", "mouseover", "mousemove"]) {{
+      target.dispatchEvent(new MouseEvent(type, {{bubbles: true, view: window, ...at}}));
+    }}
+    await until(() => document.querySelector("#vg-tooltip-element.visible"));
+    const words = [...document.querySelectorAll("#vg-tooltip-element td")].map(
+      (cell) => cell.textContent);
     for (const type of ["pointerover", "pointerdown", "pointerup", "click"]) {{
       target.dispatchEvent(new MouseEvent(type, {{bubbles: true, view: window, ...at}}));
     }}
     await new Promise((resolve) => setTimeout(resolve, 300));
-    return {{before, after: [slider.value, readout()]}};"""
+    return {{before, words, after: [slider.value, readout()]}};"""
     answer = ask_page(folder / "report.html", script)
     assert answer["problems"] == []
     (was, rows), (level, moved) = answer["found"]["before"], answer["found"]["after"]
     assert level != was and 60 < float(level) < 100
     expected = expected_rows(folder, "thaliana", "donor", "test", float(level) / 100)
     assert as_rows(moved) == expected and moved != rows
+    # Pointing at the same place tells the same of the network.
+    score, recall, precision, called, _, _, wrong = expected["dilated"]
+    assert answer["found"]["words"][1::2] == [
+        *(score, recall.replace("\u00a0", ""), precision.replace("\u00a0", ""), called, wrong)
+    ]
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -138,7 +138,6 @@ def start_level(curves: ThresholdCurves) -> float:
 def _targets(base: alt.Chart, recall: alt.X, precision: alt.Y) -> alt.Chart:
     """Return invisible marks on the chosen model's curve, to be pointed at and clicked."""
     words = [
-        alt.Tooltip("model:N"),
         alt.Tooltip("score:Q", format=".2f"),
         alt.Tooltip("recall:Q", format=".1%"),
         alt.Tooltip("precision:Q", format=".1%"),
