@@ -143,6 +143,7 @@ def test_calls_are_shown_where_no_site_is_known(tmp_path):
         ["call", "donor", "NA", "30001"], ["call", "acceptor", "NA", "50001"],
     ]  # fmt: skip
     assert [track["name"] for track in sessions["0"]["tracks"]] == ["calls", "donor +"]
+    assert [len(row) for row in rows] == [8] * 4 and rows[0][7] == "0.998"
     assert "No sites are known on this genome" in (tmp_path / "view.html").read_text()
 
 
