@@ -93,7 +93,9 @@ def merge(arguments: argparse.Namespace) -> None:
     write_scan(arguments.output_dir, layout, histograms, merged, scores)
     write_tracks(arguments.output_dir, bins, layout, contigs, model, tracks)
     longest = int(contigs["length"].max())
-    write_calls(arguments.output_dir / "calls.bed.gz", calls, genome, longest)
+    # Probabilities are those of the genomes that the model was calibrated on, wherever it scans.
+    known = model["calibration"].get("genomes") or ["the genome that the model was calibrated on"]
+    write_calls(arguments.output_dir / "calls.bed.gz", calls, ", ".join(known), longest)
     write_json(
         arguments.output_dir / "summary.json",
         summarize(genome, model, layout, histograms, bins, merged, calls, summaries),

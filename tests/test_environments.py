@@ -190,6 +190,7 @@ def documented_tables(folder: Path) -> dict[str, Path]:
     }  # fmt: skip
     for path, (here, names) in groups.items():
         written |= {f"{path}/{name}": folder / here / name for name in names.split()}
+    written["comparison.tsv"] = folder / "comparison.tsv"
     single = {
         "sites/{genome}.parquet": "s.parquet",
         "sites/{genome}.intervals.parquet": "i.parquet",
@@ -199,7 +200,6 @@ def documented_tables(folder: Path) -> dict[str, Path]:
         "forgetting/matrix.tsv": "matrix.tsv",
         "forgetting/summary.tsv": "kept.tsv",
     }
-    written["comparison.tsv"] = folder / "comparison.tsv"
     return written | {f"{{screen}}/{path}": folder / name for path, name in single.items()}
 
 

@@ -96,6 +96,17 @@ def test_calls_are_the_bins_above_the_threshold(stranded):
     assert order == sorted(order)
 
 
+def test_calls_say_at_whose_prevalence_they_are(stranded, copied, tmp_path):
+    shards, arguments, output = copied
+    model = Path(shutil.copytree(stranded.models["dilated"], tmp_path / "elsewhere"))
+    described = json.loads((model / "model.json").read_text())
+    described["calibration"]["genomes"] = ["home", "den"]
+    (model / "model.json").write_text(json.dumps(described))
+    assert merge(shards, [*arguments, "--model", str(model)]) == 0
+    with pysam.TabixFile(str(output / "calls.bed.gz")) as handle:
+        assert list(handle.header)[0] == "# probability and fdr: at the prevalence of home, den"
+
+
 def test_tracks_hold_the_probability_of_every_bin_above_the_floor(stranded):
     for index, (name, one) in enumerate(calibration(stranded, "dilated").items()):
         for strand, word in enumerate(("plus", "minus")):
