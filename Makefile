@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # Scripts are called as `python`: the one of the environment comes first.
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help setup bedtools demo report docs test test-slurm test-faults fuzz forgetting audit lint benchmark clean
+.PHONY: help setup bedtools browser demo report docs test test-slurm test-faults fuzz forgetting audit lint benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -33,6 +33,16 @@ bedtools:
 		else \
 			echo "error: bedtools is missing. Install it, for example with" \
 			"'sudo apt-get install bedtools' or 'conda install -c bioconda bedtools'"; exit 1; \
+		fi; }
+
+browser: ## Install Chromium, in which pages are tested (300 MB; needs root, Debian)
+	@command -v chromium > /dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+			echo "installing chromium"; \
+			apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core > /dev/null; \
+		else \
+			echo "error: Chromium is missing, without which tests of pages are skipped." \
+			"Install it, for example with 'sudo apt-get install chromium'"; exit 1; \
 		fi; }
 
 demo: setup ## Learn splice sites of Arabidopsis, screen two relatives, write the report

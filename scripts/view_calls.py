@@ -83,6 +83,8 @@ def work(arguments: argparse.Namespace) -> None:
         if getattr(arguments, option) < 1:
             raise InputError(f"--{option}: found {getattr(arguments, option)}; expected at least 1")
     model = read_json(arguments.model / "model.json", "model")
+    if not model.get("classes"):
+        raise InputError(f"model {arguments.model / 'model.json'} lacks classes")
     genome = EncodedGenome.open(arguments.genome_folder, arguments.genome)
     places = choose_places(arguments, list(model["classes"]))
     contig_rows(genome.contigs, places["contig"].unique(), genome.name)
@@ -142,11 +144,9 @@ def track_files(
     if arguments.sites is not None:
         sites = read_table(arguments.sites, "sites", SITE_COLUMNS)
         write_sites(folder / "sites.bed.gz", sites[sites["class"].isin(model["classes"])], windows)
-        tracks.append({"name": "known sites", "url": str(folder / "sites.bed.gz"), "color": "#000000",
-                       "height": 50, "displayMode": "EXPANDED"})  # fmt: skip
+        tracks.append(bed_track("known sites", folder / "sites.bed.gz", "#000000"))
     write_calls(folder / "calls.bed.gz", arguments.scan / "calls.bed.gz", windows)
-    tracks.append({"name": "calls", "url": str(folder / "calls.bed.gz"), "color": "#0072B2",
-                   "height": 50, "displayMode": "EXPANDED"})  # fmt: skip
+    tracks.append(bed_track("calls", folder / "calls.bed.gz", "#0072B2"))
     for name in model["classes"][:MOST_CLASSES]:
         for strand, color in STRAND_COLORS.items():
             bigwig = arguments.scan / f"{name}.{strand}.bw"
@@ -159,6 +159,12 @@ def track_files(
                            "type": "wig", "format": "bedgraph", "min": 0, "max": 1,
                            "height": 45})  # fmt: skip
     return tracks
+
+
+def bed_track(name: str, path: Path, color: str) -> dict:
+    """Return how a track of places is shown."""
+    looks = {"color": color, "height": 50, "displayMode": "EXPANDED"}
+    return {"name": name, "url": str(path), **looks}
 
 
 def heading(arguments: argparse.Namespace) -> str:

@@ -15,7 +15,10 @@ from pathlib import Path
 
 import pytest
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSERS = (
+    *("chromium", "chromium-browser", "chromium-headless-shell"),
+    *("google-chrome", "google-chrome-stable"),
+)
 
 _FIRST = """<script>
 window.problems = [];
@@ -81,7 +84,8 @@ const add = (rectangle, node, words) => {
 const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 for (let node = walker.nextNode(); node; node = walker.nextNode()) {
   const holder = node.parentElement;
-  if (!node.data.trim() || !holder.checkVisibility() || holder.closest("script, style, svg")) continue;
+  if (!node.data.trim() || !holder.checkVisibility()) continue;
+  if (holder.closest("script, style, svg")) continue;
   const range = document.createRange();
   range.selectNodeContents(node);
   for (const one of range.getClientRects()) add(one, node, node.data.trim().slice(0, 40));
@@ -101,7 +105,8 @@ boxes.forEach((a, i) => {
     if (wide > 2 && high > 2) overlaps.push([a.words, b.words, Math.round(a.top)]);
   }
 });
-const pictures = [...document.querySelectorAll(".panel svg")].filter((svg) => svg.checkVisibility());
+const pictures = [...document.querySelectorAll(".panel svg")].filter(
+  (svg) => svg.checkVisibility());
 const look = {
   width: innerWidth, page: document.documentElement.scrollWidth, texts: boxes.length, overlaps,
   marks: pictures.map((svg) => [...svg.querySelectorAll("path, use, rect, line")].filter((mark) => {
@@ -110,15 +115,15 @@ const look = {
   }).length),
 };
 """
-"""Script that leaves in `look` how wide window and page are, which texts overlap and how many marks
-each picture has."""
+"""Leaves in `look` how wide window and page are, which texts overlap, and how many marks each
+picture has."""
 
 
 def find_browser() -> str:
     """Return the browser's path; skip the test where there is none."""
     found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if found is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed (make browser)")
     return found
 
 
@@ -154,6 +159,7 @@ def ask_page(page: Path, script: str, width: int = 1280, dark: bool = False) -> 
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--dump-dom"]
     options += [f"--user-data-dir={profile}", "--window-size=1400,1000", "--hide-scrollbars"]
     options += ["--virtual-time-budget=20000", "--disable-background-networking"]
+    options += ["--disable-quic", "--disable-component-update", "--disable-sync"]
     options += ["--blink-settings=preferredColorScheme=0"] if dark else []
     done = subprocess.run(
         [browser, *options, frame.as_uri()], capture_output=True, text=True, timeout=120

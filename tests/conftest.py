@@ -37,6 +37,19 @@ def one_thread():
 
 
 @pytest.fixture(scope="session")
+def rendered(tmp_path_factory) -> Path:
+    """A report (report.html, figures/) in the folder of the made-up results that it tells of."""
+    import render_report
+    from synthetic_report import write_screen
+
+    folder = tmp_path_factory.mktemp("rendered")
+    arguments = write_screen(folder)
+    outputs = ["--output", str(folder / "report.html"), "--figures", str(folder / "figures")]
+    assert render_report.main([*arguments, *outputs]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
 def planted(tmp_path_factory):
     """A small genome with planted splice-like sites."""
     from planted_genome import write_planted_genome

@@ -243,14 +243,17 @@ def _curves(key: dict, labels: np.ndarray, scores: np.ndarray) -> list[dict]:
     blank = {"low": np.nan, "high": np.nan, "label": ""}
     rows = []
     precision, recall, _ = precision_recall_curve(labels, scores)
-    for at in RECALLS:
-        y = float(precision[recall >= at].max())
+    # Recall falls along the curve: what reaches a level is its beginning.
+    reached = np.searchsorted(-recall, -RECALLS, "right") - 1
+    for at, y in zip(RECALLS, np.maximum.accumulate(precision)[reached]):
         band = {"low": max(y - 0.04, 0), "high": min(y + 0.04, 1), "label": ""}
         rows.append(key | {"curve": "precision_recall", "x": at, "y": y} | band)
-    best = np.sort(scores[labels == 1])[::-1]
-    for threshold in best[np.ceil(RECALLS * len(best) - 1e-9).astype(int) - 1]:
-        false, true = (float((scores[labels == kind] >= threshold).mean()) for kind in (0, 1))
-        rows.append(key | {"curve": "roc", "x": false, "y": true, "score": threshold} | blank)
+    others, best = np.sort(scores[labels == 0]), np.sort(scores[labels == 1])[::-1]
+    called = np.ceil(RECALLS * len(best) - 1e-9).astype(int)
+    thresholds = best[called - 1]
+    false = 1 - np.searchsorted(others, thresholds) / len(others)
+    for x, y, threshold in zip(false, called / len(best), thresholds):
+        rows.append(key | {"curve": "roc", "x": x, "y": y, "score": threshold} | blank)
     for prevalence in np.logspace(-5, -1, 60):
         y = 0.6 * prevalence / (0.6 * prevalence + 0.0004 * (1 - prevalence))
         rows.append(key | {"curve": "prevalence", "x": prevalence, "y": y} | blank)

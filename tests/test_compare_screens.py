@@ -61,12 +61,17 @@ def test_every_result_is_there_as_it_was_evaluated(results, tmp_path):
     assert code == 0
     table = pd.read_csv(tmp_path / "table.tsv", sep="\t")
     # Three models on two classes, of two genomes and of one.
-    assert len(table) == 3 * 2 * 3 and not table.duplicated(["screen", "genome", "class", "model"]).any()
+    assert (
+        len(table) == 3 * 2 * 3
+        and not table.duplicated(["screen", "genome", "class", "model"]).any()
+    )
     assert "dilated-pwm" not in set(table["model"]) and "lstm" in set(table["model"])
     for row in table.itertuples():
         path = results / row.screen / "evaluation" / row.genome / "metrics.tsv"
         mine = pd.read_csv(path, sep="\t").set_index(["model", "class", "universe", "metric"])
-        one = mine.loc[(row.model, table.loc[row.Index, "class"], row.universe, "average_precision")]
+        one = mine.loc[
+            (row.model, table.loc[row.Index, "class"], row.universe, "average_precision")
+        ]
         assert [one["value"], one["low"], one["high"]] == pytest.approx(
             table.loc[row.Index, ["average_precision", "average_precision.low",
                                   "average_precision.high"]].astype(float).tolist()
@@ -83,7 +88,10 @@ def test_every_result_is_there_as_it_was_evaluated(results, tmp_path):
 
 
 def test_screens_that_judge_other_places_are_named(results, tmp_path):
-    assert run(tmp_path, "--results", str(results / "splice"), "--results", str(results / "other")) == 0
+    assert (
+        run(tmp_path, "--results", str(results / "splice"), "--results", str(results / "other"))
+        == 0
+    )
     page = (tmp_path / "page.html").read_text()
     assert page.count("Not the same places") == 2
     assert "donor on thaliana (splice:" in page and "on arenosa (" not in page

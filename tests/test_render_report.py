@@ -73,8 +73,8 @@ def render(folder, **screen):
 
 
 @pytest.fixture(scope="module")
-def full(tmp_path_factory):
-    return render(tmp_path_factory.mktemp("full"))
+def full(rendered):
+    return (rendered / "report.html").read_text(), rendered / "figures"
 
 
 def test_page_is_well_formed_and_has_every_section(full):
@@ -95,6 +95,30 @@ def test_page_needs_nothing_from_outside(full):
     assert not re.search(r"@import|url\((?!#)|<link", text)
     references = set(re.findall(r"url\(#([^)]+)\)", text))
     assert references and references <= inside
+
+
+def test_chart_that_needs_scripts_is_hidden_without_them(full):
+    """A script shows it; pictures and the table of thresholds are there all the time."""
+    assert re.search(r'<div class="interactive" id="threshold-chart" hidden>', full[0])
+    page = Page(full[0])
+    assert page.text.index("Thresholds in numbers") < page.text.index("All genomes and classes")
+    assert "picture-precision_recall-roc" in page.ids
+    data = re.search(r'<script type="application/json" id="threshold-data">(.*?)</script>', full[0])
+    content = json.loads(data[1])
+    assert set(content) == {"spec", "styles", "series", "points"}
+    assert {one["genome"] for one in content["series"]} == {"thaliana", "arenosa"}
+
+
+def test_views_are_linked_where_there_are_some(full, tmp_path):
+    assert "in a genome browser" not in full[0]
+    arguments = write_screen(tmp_path, baselines=(), annotated=())
+    arguments += ["--view", "lyrata=views/lyrata.html"]
+    output = tmp_path / "report.html"
+    figures = ["--figures", str(tmp_path / "svg")]
+    assert main([*arguments, "--output", str(output), *figures]) == 0
+    page = Page(output.read_text())
+    assert [link for link in page.resources if not link.startswith("#")] == ["views/lyrata.html"]
+    assert main([*arguments[:-1], "other=x.html", "--output", str(output), *figures]) == 1
 
 
 def test_every_panel_has_marks(full):

@@ -1,4 +1,4 @@
-"""Pages as a browser shows them: no errors, marks in every figure, thresholds that move, no overlap.
+"""Pages as a browser shows them: no errors, marks in every figure, a threshold that moves.
 
 Without a browser these tests are skipped.
 """
@@ -12,9 +12,7 @@ import pandas as pd
 import pytest
 
 import compare_screens
-import render_report
 from browser import LOOK, ask_page, find_browser
-from synthetic_report import write_screen
 
 WIDTHS = (1280, 390)
 MOVE = """
@@ -33,14 +31,30 @@ await until(() => document.querySelector("#threshold-plot svg") && slider);
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(rendered) -> Path:
     """A report and what it was made from."""
     find_browser()
-    folder = tmp_path_factory.mktemp("pages")
-    arguments = write_screen(folder)
-    outputs = ["--output", str(folder / "report.html"), "--figures", str(folder / "figures")]
-    assert render_report.main([*arguments, *outputs]) == 0
-    return folder
+    return rendered
+
+
+def test_faults_of_a_page_are_noticed(tmp_path):
+    """Overlapping text, a page that is too wide, missing files, errors and empty pictures."""
+    find_browser()
+    page = tmp_path / "faulty.html"
+    page.write_text(
+        "<html><head></head><body><p style='position: absolute; top: 120px'>lower words</p>"
+        "<p style='position: absolute; top: 124px'>upper words</p><img src='absent.png'>"
+        "<script>fetch('http://127.0.0.1:59999/x').catch(() => 0)</script>"
+        "<div style='width: 2000px'>wide</div><script>absent()</script><div class='panel'>"
+        "<svg width='90' height='90'><path d='M0,0'/></svg></div></body></html>"
+    )
+    answer = ask_page(page, f"{LOOK} return look;", 390)
+    look = answer["found"]
+    assert look["overlaps"] == [["lower words", "upper words", look["overlaps"][0][2]]]
+    assert look["page"] >= 2000 and look["width"] == 390 and look["marks"] == [0]
+    assert any("absent is not defined" in problem for problem in answer["problems"])
+    assert any("absent.png" in problem for problem in answer["problems"])
+    assert answer["resources"] == ["http://127.0.0.1:59999/x"]
 
 
 def assert_fine(answer: dict) -> None:
@@ -88,9 +102,7 @@ def expected_rows(folder: Path, genome: str, name: str, universe: str, recall: f
 
 def as_rows(readout: list[list[str]]) -> dict:
     """Return the rows of the readout by model, precision without its interval."""
-    return {
-        row[0]: [*row[1:3], row[3].split(" (")[0], *row[4:]] for row in readout
-    }
+    return {row[0]: [*row[1:3], row[3].split(" (")[0], *row[4:]] for row in readout}
 
 
 def test_a_moved_threshold_tells_what_the_evaluation_says(folder):
@@ -127,17 +139,28 @@ def test_a_click_on_the_curve_moves_the_threshold(folder):
     const before = [slider.value, readout()];
     const at = {{clientX: frame.left + 0.8 * frame.width, clientY: frame.top + 0.4 * frame.height}};
     const target = document.elementFromPoint(at.clientX, at.clientY);
+    for (const type of ["pointerover", "pointermove", "mouseover", "mousemove"]) {{
+      target.dispatchEvent(new MouseEvent(type, {{bubbles: true, view: window, ...at}}));
+    }}
+    await until(() => document.querySelector("#vg-tooltip-element.visible"));
+    const words = [...document.querySelectorAll("#vg-tooltip-element td")].map(
+      (cell) => cell.textContent);
     for (const type of ["pointerover", "pointerdown", "pointerup", "click"]) {{
       target.dispatchEvent(new MouseEvent(type, {{bubbles: true, view: window, ...at}}));
     }}
     await new Promise((resolve) => setTimeout(resolve, 300));
-    return {{before, after: [slider.value, readout()]}};"""
+    return {{before, words, after: [slider.value, readout()]}};"""
     answer = ask_page(folder / "report.html", script)
     assert answer["problems"] == []
     (was, rows), (level, moved) = answer["found"]["before"], answer["found"]["after"]
     assert level != was and 60 < float(level) < 100
     expected = expected_rows(folder, "thaliana", "donor", "test", float(level) / 100)
     assert as_rows(moved) == expected and moved != rows
+    # Pointing at the same place tells the same of the network.
+    score, recall, precision, called, _, _, wrong = expected["dilated"]
+    assert answer["found"]["words"][1::2] == [
+        *(score, recall.replace("\u00a0", ""), precision.replace("\u00a0", ""), called, wrong)
+    ]
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -20,7 +20,8 @@ from browser import LOOK, ask_page, find_browser
 LENGTHS = {"HG002#1#chr1": 4000, "NA": 90_000}
 PLACES = [
     ("NA", 60_000, "donor", "+", 6.0, "true", True), ("NA", 100, "donor", "-", 5.0, "true", True),
-    ("NA", 30_000, "donor", "+", 4.0, "false", True), ("NA", 40_000, "donor", "-", 0.5, "false", False),
+    ("NA", 30_000, "donor", "+", 4.0, "false", True),
+    ("NA", 40_000, "donor", "-", 0.5, "false", False),
     ("NA", 20, "acceptor", "+", -3.0, "missed", False),
     ("HG002#1#chr1", 3990, "acceptor", "-", 1.5, "missed", False),
     ("NA", 89_999, "acceptor", "+", np.nan, "missed", False),
@@ -142,6 +143,7 @@ def test_calls_are_shown_where_no_site_is_known(tmp_path):
         ["call", "donor", "NA", "30001"], ["call", "acceptor", "NA", "50001"],
     ]  # fmt: skip
     assert [track["name"] for track in sessions["0"]["tracks"]] == ["calls", "donor +"]
+    assert [len(row) for row in rows] == [8] * 4 and rows[0][7] == "0.998"
     assert "No sites are known on this genome" in (tmp_path / "view.html").read_text()
 
 
@@ -159,6 +161,7 @@ def test_nothing_to_show_is_said(tmp_path):
         ("calls.bed.gz", b"no gzip", "calls.bed.gz"),
         ("donor.plus.bw", b"no bigWig", "expected a bigWig"),
         ("sites.parquet", b"", "sites.parquet"),
+        ("model.json", b"{}", "model.json lacks classes"),
     ],
 )
 def test_damaged_input_stops_without_output(tmp_path, capfd, file, content, said):
@@ -184,8 +187,7 @@ def test_page_shows_a_place_after_the_other(folder, width):
     script = f"""
     const places = document.getElementById("places");
     await until(() => places.dataset.shown === "0");
-    const drawn = () => document.querySelector("#igv").shadowRoot || document.querySelector("#igv > *")
-      .shadowRoot || document;
+    const drawn = () => document.querySelector("#igv").shadowRoot;
     const first = drawn().querySelectorAll("canvas").length;
     places.tBodies[0].rows[4].querySelector("button").click();
     await until(() => places.dataset.shown === "4");

@@ -258,7 +258,11 @@ def test_new_class_encodes_nothing(checkout, fly):
 @pytest.mark.parametrize(
     ("module", "users", "followers"),
     [
-        ("leakage", {"audit_leakage": 2, "estimate_transfer": 3}, {"evaluate_scan", "view_calls", *LAST}),
+        (
+            "leakage",
+            {"audit_leakage": 2, "estimate_transfer": 3},
+            {"evaluate_scan", "view_calls", *LAST},
+        ),
         ("mixture_fit", {"estimate_transfer": 3}, {*LAST}),
         ("logos", {"render_report": 1}, set()),
         ("call_evaluation", {"evaluate_scan": 2}, {"view_calls", *LAST}),

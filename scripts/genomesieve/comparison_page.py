@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jinja2
 import numpy as np
 import pandas as pd
@@ -33,6 +35,9 @@ MOST_ROWS = 14
 
 DRAWN = ("average_precision", "false_positives_per_mb")
 """Metrics that have a picture."""
+
+SEED = r"\.seed\d+$"
+"""Networks of single seeds, whose mean is a model of its own: they are in the table alone."""
 
 LOOKS = tuple(zip((BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, GREY), "os^Dvp*"))
 """Colour and mark of models, by name: either tells them apart."""
@@ -67,6 +72,9 @@ differences on the same resampled blocks.</li>
 {%- endfor %}
 </div></section>
 {%- endfor %}
+{%- if seeds %}
+<p class="soft">Networks of single seeds are in the table alone.</p>
+{%- endif %}
 {%- if hidden %}
 <p class="soft">Pictures show the first {{ most }} pairs of genome and class; the table shows
 all.</p>
@@ -105,7 +113,7 @@ def comparison_page(comparison: pd.DataFrame) -> str:
     """
     pictures = [
         {
-            "title": MEASURES[metric].capitalize(),
+            "title": MEASURES[metric][0].upper() + MEASURES[metric][1:],
             "drawings": [Markup(svg) for svg in draw_panels(dot_picture(comparison, metric))],
         }
         for metric in DRAWN
@@ -119,6 +127,7 @@ def comparison_page(comparison: pd.DataFrame) -> str:
         different=different_places(comparison),
         pictures=pictures,
         most=MOST_PANELS,
+        seeds=comparison["model"].str.contains(SEED).any(),
         hidden=len(comparison.groupby(PLACE)) > MOST_PANELS,
         headings=headings(),
         rows=[table_row(row) for row in comparison.to_dict("records")],
@@ -148,10 +157,13 @@ def table_row(row: dict) -> dict:
 def _with_interval(row: dict, metric: str) -> tuple[str, str]:
     """Return a metric as a number to sort by, and with its interval as text."""
     value, low, high = (row[f"{metric}{end}"] for end in ("", ".low", ".high"))
-    digits = 1 if metric == "false_positives_per_mb" else 4 if metric == "auroc" else 3
-    text = decimal(value, digits)
+    if metric == "false_positives_per_mb":
+        write = count
+    else:
+        write = partial(decimal, digits=4 if metric == "auroc" else 3)
+    text = write(value)
     if np.isfinite([value, low, high]).all():
-        text += f" ({decimal(low, digits)}–{decimal(high, digits)})"
+        text += f" ({write(low)}–{write(high)})"
     return _sorted(value), text if np.isfinite(value) else ABSENT
 
 
@@ -171,18 +183,28 @@ def dot_picture(comparison: pd.DataFrame, metric: str) -> Picture:
     """
     models = list(dict.fromkeys(comparison["model"]))
     looks = {name: LOOKS[at % len(LOOKS)] for at, name in enumerate(models)}
-    known = comparison[comparison[metric].notna()]
+    known = comparison[comparison[metric].notna() & ~comparison["model"].str.contains(SEED)]
     panels = []
     for (genome, name), rows in list(known.groupby(PLACE, sort=False))[:MOST_PANELS]:
+        limits = _limits(rows, metric)
         parts = [rows[at : at + MOST_ROWS] for at in range(0, len(rows), MOST_ROWS)]
         for number, part in enumerate(parts, 1):
             title = f"{name} · {genome}" + (f" ({number} of {len(parts)})" if parts[1:] else "")
 
-            def draw(axes: Axes, part=part) -> None:
+            def draw(axes: Axes, part=part, limits=limits) -> None:
                 draw_dots(axes, part, metric, looks)
+                axes.set_xlim(limits)
 
             panels.append(Panel(title, draw))
     return Picture(f"compared_{metric}", panels, empty="Nothing was measured.")
+
+
+def _limits(rows: pd.DataFrame, metric: str) -> tuple[float, float]:
+    """Return the range of a metric with its intervals, which all parts of a panel share."""
+    values = rows[[metric, f"{metric}.low", f"{metric}.high"]].to_numpy()
+    low, high = np.nanmin(values), np.nanmax(values)
+    margin = 0.05 * (high - low) or 0.05
+    return low - margin, high + margin
 
 
 def draw_dots(axes: Axes, rows: pd.DataFrame, metric: str, looks: dict) -> None:

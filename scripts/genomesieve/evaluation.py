@@ -236,7 +236,7 @@ def _roc(codes: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> pd.
     threshold calls.
     """
     if positives.sum() == 0 or negatives.sum() == 0:
-        return _curve("roc", [], [])
+        return _curve("roc", [], []).assign(score=np.zeros(0))
     true = np.append(0, np.cumsum(positives[::-1])) / positives.sum()
     false = np.append(0, np.cumsum(negatives[::-1])) / negatives.sum()
     last = len(true) - 1

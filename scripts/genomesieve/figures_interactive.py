@@ -61,7 +61,9 @@ def threshold_chart(curves: ThresholdCurves) -> dict:
     choices = [_choice(curves, key) for key in ("class", "genome", "universe", "model")]
     threshold = _threshold(curves)
     base = alt.Chart(alt.NamedData("points")).transform_filter(_HERE)
-    recall = alt.X("recall:Q", title="recall (share of the sites found)", scale=_share(), axis=_axis())
+    recall = alt.X(
+        "recall:Q", title="recall (share of the sites found)", scale=_share(), axis=_axis()
+    )
     precision = alt.Y("precision:Q", title="precision (share that is right)", scale=_share(),
                       axis=_axis())  # fmt: skip
     style = _model_scales(curves)
@@ -135,18 +137,15 @@ def start_level(curves: ThresholdCurves) -> float:
 
 def _targets(base: alt.Chart, recall: alt.X, precision: alt.Y) -> alt.Chart:
     """Return invisible marks on the chosen model's curve, to be pointed at and clicked."""
-    words = {
-        "model": alt.Tooltip("model:N"),
-        "score": alt.Tooltip("score:Q", title="score", format=".2f"),
-        "recall": alt.Tooltip("recall:Q", format=".1%"),
-        "precision": alt.Tooltip("precision:Q", format=".1%"),
-        "called": alt.Tooltip("called:Q", format=","),
-        "per_megabase": alt.Tooltip("per_megabase:Q", title="false positives per Mb", format=",.1f"),
-    }  # fmt: skip
+    words = [
+        alt.Tooltip("score:Q", format=".2f"),
+        alt.Tooltip("recall:Q", format=".1%"),
+        alt.Tooltip("precision:Q", format=".1%"),
+        alt.Tooltip("called:Q", format=","),
+        alt.Tooltip("per_megabase:Q", title="false positives per Mb", format=",.1f"),
+    ]
     chosen = base.transform_filter(_CHOSEN)
-    return chosen.mark_point(opacity=0, size=80).encode(
-        x=recall, y=precision, tooltip=list(words.values())
-    )
+    return chosen.mark_point(opacity=0, size=80).encode(x=recall, y=precision, tooltip=words)
 
 
 def _model_scales(curves: ThresholdCurves) -> dict[str, alt.SchemaBase]:

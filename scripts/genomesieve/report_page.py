@@ -21,8 +21,8 @@ from genomesieve.figures_genome import (
     split_picture,
     training_picture,
 )
-from genomesieve.figures_stages import stage_pictures
 from genomesieve.figures_interactive import page_data, vega_libraries
+from genomesieve.figures_stages import stage_pictures
 from genomesieve.report_curves import ThresholdCurves, threshold_curves, thresholds_table
 from genomesieve.report_data import Screen
 from genomesieve.report_explanations import explanation_pictures, explanation_sections
@@ -37,7 +37,6 @@ from genomesieve.report_items import (
 )
 from genomesieve.report_scripts import THRESHOLD_SCRIPT
 from genomesieve.report_template import STYLE, TEMPLATE
-from genomesieve.report_tables import Table
 from genomesieve.report_words import answer
 
 PICTURES = (
@@ -54,9 +53,16 @@ PICTURES = (
 )
 """Names of all pictures that a report has, whatever the screen."""
 
-READOUT = Table(
-    ["score", "recall", "precision", "called", "right", "wrong", "false positives per Mb"], []
-)
+READOUT = {
+    "text": "What would be called at another threshold? Move the slider or click on the curve: the "
+    "threshold is the highest one that still finds so many of the sites. Every prediction counts "
+    "for itself, before neighbouring ones are merged into calls; the band is the 95 % interval of "
+    "the precision, the dotted line what chance would give.",
+    "headings": (
+        *("score", "recall", "precision", "called", "right", "wrong"),
+        "false positives per Mb",
+    ),
+}
 """What is told of a threshold; a script writes the rows."""
 
 
@@ -140,9 +146,7 @@ def make_sections(
     ]
 
 
-def _curves(
-    screen: Screen, drawn: dict[str, DrawnPicture], curves: ThresholdCurves
-) -> Section:
+def _curves(screen: Screen, drawn: dict[str, DrawnPicture], curves: ThresholdCurves) -> Section:
     """Return the section on curves and baselines."""
     items = [
         *threshold_items(curves),
@@ -180,14 +184,7 @@ def threshold_items(curves: ThresholdCurves) -> list[Item]:
     if curves.empty:
         return []
     return [
-        Item("heading", "Move the threshold"),
-        text_item(
-            "What would be called at another threshold? Move the slider, or click on the curve: "
-            "the threshold is the highest one that still finds so many of the sites. Every "
-            "prediction counts for itself, before neighbouring ones are merged into calls; the "
-            "band is the 95 % interval of the precision, the dotted line what chance would give."
-        ),
-        Item("thresholds", READOUT),
+        Item("thresholds", READOUT, "Move the threshold"),
         Item("fold", thresholds_table(curves), "Thresholds in numbers"),
         Item("heading", "All genomes and classes"),
     ]

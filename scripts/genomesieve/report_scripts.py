@@ -90,7 +90,7 @@ THRESHOLD_SCRIPT = """
   });
 })();
 """
-"""Draws the chart of a movable threshold and writes what is called there into the table below it."""
+"""Draws the chart of a movable threshold and writes what is called into the table below it."""
 
 SORT_SCRIPT = """
 for (const heading of document.querySelectorAll("table.sortable thead th")) {

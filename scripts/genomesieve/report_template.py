@@ -3,7 +3,8 @@
 Pictures are drawn for white paper and stand on a light card whatever the page's colours are.
 """
 
-STYLE = """
+STYLE = (
+    """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --page: #ffffff;
   --card: #f6f8fa; --line: #d0d7de; --accent: #0072B2; --warn: #b34700; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --soft: #9aa7b4; --page: #0f1419;
@@ -62,15 +63,17 @@ footer { padding: 28px 16px 40px; color: var(--soft); font-size: .85rem; }
 .controls select { max-width: 100%; font: inherit; }
 .controls input[type=range] { width: min(300px, 80vw); accent-color: var(--accent); }
 .interactive .panel, .interactive .panel > div { width: 100%; }
-tr.chosen > * { background: var(--card); box-shadow: inset 0 2px var(--accent), inset 0 -2px var(--accent); }
+tr.chosen > * { background: var(--card); 
+  box-shadow: inset 0 2px var(--accent), inset 0 -2px var(--accent); }
 tbody th svg { background: #fff; border-radius: 2px; vertical-align: middle; }
 table.sortable th button { all: unset; cursor: pointer; font-weight: 600; }
 table.sortable th button:focus-visible { outline: 2px solid var(--accent); }
 table.sortable th[aria-sort=ascending] button::after { content: " \\25b2"; }
 table.sortable th[aria-sort=descending] button::after { content: " \\25bc"; }
-""" + (
-    # Paper is white, has no links and is not scrolled; what a script draws stays on the screen.
-    """
+"""
+    + (
+        # Paper is white, has no links and is not scrolled; what a script draws stays on the screen.
+        """
 @media print { :root { color-scheme: light; --ink: #1b1f24; --soft: #57606a; --page: #ffffff;
   --card: #f6f8fa; --line: #d0d7de; --accent: #0072B2; --warn: #b34700; }
   nav, .interactive { display: none; } body { font-size: 11pt; }
@@ -78,9 +81,11 @@ table.sortable th[aria-sort=descending] button::after { content: " \\25bc"; }
   .panel, tr, .answer, .care { break-inside: avoid; } h2, h3 { break-after: avoid; }
   .scroll { overflow: visible; border: 0; } td { white-space: normal; }
   table { font-size: 8pt; } th, td { padding: 2px 5px; } thead th { min-width: 0; }
-  tbody th { position: static; } .panels { grid-template-columns: 1fr 1fr; }
+  tbody th { position: static; }
+  .panels, .panels.square { grid-template-columns: 1fr 1fr; }
   .panels.wide { grid-template-columns: minmax(0, 1fr); } .wide .panel svg { min-width: 0; } }
 """
+    )
 )
 
 TEMPLATE = """
@@ -176,6 +181,8 @@ network {{ screen.network.name }} · genomes
 </details>
 {%- elif item.kind == "thresholds" %}
 <div class="interactive" id="threshold-chart" hidden>
+<h3>{{ item.title }}</h3>
+<p>{{ item.content.text }}</p>
 <div class="controls" id="threshold-controls"></div>
 <div class="panel"><div id="threshold-plot"></div></div>
 <p class="soft" id="threshold-universe" aria-live="polite"></p>

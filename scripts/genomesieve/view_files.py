@@ -163,6 +163,8 @@ def write_table(path: Path, places: pd.DataFrame) -> None:
             ),
         }
     )
+    if not table["score"].any():
+        table = table.drop(columns="score")
     table.to_csv(path, sep="\t", index=False)
 
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 VIEW_STYLE = """
 .igv { background: #fff; color: #1b1f24; color-scheme: light; border: 1px solid var(--line);
   border-radius: 6px; padding: 6px; margin: 12px 0; overflow-x: auto; min-height: 320px; }
-.igv > div { min-width: 640px; }
+#igv { min-width: 620px; }
 .places { max-height: 20em; overflow: auto; }
 .places thead th { position: sticky; top: 0; z-index: 1; }
 .places tbody tr { cursor: pointer; }
@@ -40,7 +40,7 @@ VIEW_TEMPLATE = """<!DOCTYPE html>
 <div class="scroll places" tabindex="0"><table class="sortable" id="places">
 <thead><tr></tr></thead><tbody></tbody></table></div>
 <noscript><p>This page draws with scripts, all of which it holds itself.</p></noscript>
-<div class="igv" id="igv"></div>
+<div class="igv"><div id="igv"></div></div>
 </main>
 <footer>Made by genomesieve with igv-reports and igv.js. Positions are 1-based and inclusive, as
 igv.js shows them. This page needs no network connection.</footer>

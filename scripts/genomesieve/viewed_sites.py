@@ -16,8 +16,8 @@ def judged_places(calls: pd.DataFrame, classes: list[str], most: int) -> pd.Data
     Parameters
     ----------
     calls : pandas.DataFrame
-        calls.parquet of evaluate_scan: contig, start, end (0-based half-open), class, strand, score,
-        probability, status, called.
+        calls.parquet of evaluate_scan: contig, start, end (0-based half-open), class, strand,
+        score, probability, status, called.
     classes : list of str
         In the order of the model's outputs.
     most : int

@@ -1183,7 +1183,9 @@ def viewed_tracks(wildcards):
 def viewed_sites(wildcards):
     """Return the known sites of a viewed genome, if there are some."""
     known = wildcards.genome in screen_of(wildcards).labelled_genomes
-    return f"results/{wildcards.screen}/sites/{wildcards.genome}.parquet" if known else []
+    return (
+        f"results/{wildcards.screen}/sites/{wildcards.genome}.parquet" if known else []
+    )
 
 
 def viewed_evaluation(wildcards):
