@@ -12,7 +12,7 @@ export PATH := $(BIN):$(PATH)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  CORES=n  how many cores make demo may use (default 2)"
+	@echo "  CORES=n  how many cores make demo and make test may use (default 2)"
 
 setup: bedtools $(STAMP) ## Make the environment (.venv) with pinned requirements
 
@@ -65,7 +65,8 @@ lint: setup ## Check style of code and workflow
 	@snakemake --lint
 
 test: lint ## Run every linter and every test
-	@python -m pytest tests --ignore tests/slurm --ignore tests/faults
+	@OMP_NUM_THREADS=1 python -m pytest tests --ignore tests/slurm --ignore tests/faults \
+		--numprocesses $(CORES) --dist loadfile
 	@$(MAKE) --no-print-directory test-slurm
 
 # Where the SLURM plugin is installed and no controller runs, every call of Snakemake waits ten
