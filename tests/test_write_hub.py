@@ -14,8 +14,9 @@ import pysam
 import pytest
 
 import write_hub
-from genomesieve.big_bed import read_calls
+from genomesieve.big_bed import read_calls, write_big_bed
 from genomesieve.genome import EncodedGenome
+from genomesieve.tracks import CALL_COLUMNS
 from hub_check import check_hub, stanzas
 from synthetic_scan import write_synthetic_scan
 
@@ -71,6 +72,16 @@ def test_calls_in_the_browser_are_those_of_the_scan(copied):
     assert names[6:] == ["probability", "fdr"]
     header = (folder / "calls.bb").read_bytes()
     assert (header[32], header[34], header[:4]) == (8, 6, header[-4:])
+
+
+def test_of_very_many_contigs_those_with_calls_are_named(tmp_path):
+    contigs = pd.DataFrame({"contig": [f"c{row}" for row in range(70_000)], "length": 50})
+    rows = [("c3", 1, 2, "a", 900, "+", 0.9, 0.1), ("c69999", 4, 5, "a", 500, "-", 0.5, 0.2)]
+    calls = pd.DataFrame(rows, columns=CALL_COLUMNS)
+    write_big_bed(tmp_path / "calls.bb", calls, contigs)
+    with pyBigWig.open(str(tmp_path / "calls.bb")) as file:
+        assert file.chroms() == {"c3": 50, "c69999": 50}
+        assert file.entries("c69999", 0, 50) == [(4, 5, "a\t500\t-\t0.5\t0.2")]
 
 
 def test_the_browser_opens_at_the_best_call(copied):

@@ -13,7 +13,7 @@ import pybigtools
 from genomesieve.compression import read_lines
 from genomesieve.errors import InputError
 from genomesieve.files import whole_file
-from genomesieve.tracks import CALL_COLUMNS
+from genomesieve.tracks import CALL_COLUMNS, MOST_NAMED_CONTIGS
 
 FIELDS = """table call
 "A call of genomesieve"
@@ -72,6 +72,9 @@ def read_calls(path: str | os.PathLike) -> pd.DataFrame:
 def write_big_bed(path: str | os.PathLike, calls: pd.DataFrame, contigs: pd.DataFrame) -> None:
     """Write calls as a bigBed 6+2; no calls give no file, as the format has none.
 
+    Its header names every contig, but of a genome of more than `MOST_NAMED_CONTIGS` those with
+    calls alone, as the tracks do.
+
     Parameters
     ----------
     path : path-like
@@ -84,7 +87,10 @@ def write_big_bed(path: str | os.PathLike, calls: pd.DataFrame, contigs: pd.Data
     if calls.empty:
         Path(path).unlink(missing_ok=True)
         return
-    lengths = dict(zip(contigs["contig"], contigs["length"].astype(int).tolist()))
+    named = contigs
+    if len(contigs) > MOST_NAMED_CONTIGS:
+        named = contigs[contigs["contig"].isin(calls["contig"].unique())]
+    lengths = dict(zip(named["contig"], named["length"].astype(int).tolist()))
     places = zip(calls["contig"], calls["start"].tolist(), calls["end"].tolist())
     rest = calls[list(CALL_COLUMNS[3:])].to_csv(
         sep="\t", header=False, index=False, float_format="%.6g", na_rep="nan",
