@@ -15,7 +15,6 @@ import yaml
 import new_screen
 from gene_genome import write_gene_genome
 from genomesieve.splitting import PARTS
-from hub_check import check_hub
 from toy_workflow import planned_jobs, snakemake, write_toy
 
 
@@ -73,27 +72,6 @@ def test_splice_sites_of_an_annotation(annotated, here, genes, repository, capsy
     plan = snakemake(repository, here, "--configfile", "config/splice_sites_toy/config.yaml", "-n")
     jobs = planned_jobs(plan)
     assert jobs["train_model"] == jobs["extract_sites"] == jobs["write_hub"] == 1
-
-
-@pytest.mark.workflow
-@pytest.mark.timeout(300)
-def test_what_is_written_runs_to_calls_and_a_hub(finished_screen):
-    scan = finished_screen / "results/splice_sites_toy/scan/toy"
-    tracks = check_hub(scan / "hub.txt")
-    assert "calls" in tracks and "probability_donor_minus" in tracks
-    metrics = pd.read_csv(
-        finished_screen / "results/splice_sites_toy/evaluation/toy/metrics.tsv", sep="\t"
-    )
-    mine = metrics[(metrics["class"] == "donor") & (metrics["universe"] == "test")]
-    values = mine.set_index("metric")["value"]
-    assert values["average_precision"] > 50 * values["prevalence"]
-    # The run ended with a table of what was found.
-    said = (finished_screen / "run.log").read_text().splitlines()
-    rows = [line.split() for line in said if line.startswith("splice_sites_toy ")]
-    assert [row[:3] for row in rows] == [
-        ["splice_sites_toy", "toy", name] for name in ("donor", "acceptor")
-    ]
-    assert any(line.startswith("time ") for line in said)
 
 
 def test_classes_of_column_four(intervals, here, capsys):
