@@ -33,7 +33,7 @@ _WHOLE_ROWS = 256
 """The same where windows run as a whole: more leave the cache."""
 _MOST_PLACES = 8
 """Neighbouring places that are changed together; all of them count as changed in every mutant."""
-_MOST_SITES = 64
+_MOST_SITES = 128
 _REFERENCE_BYTES = 1 << 29
 """Most memory for the features of the references that run together, and for those of mutants."""
 _BYTES_A_BASE = 1024
