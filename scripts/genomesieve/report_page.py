@@ -173,8 +173,8 @@ def _curves(screen: Screen, drawn: dict[str, DrawnPicture], curves: ThresholdCur
     ]
     if len(screen.pairs()) > MOST_PANELS:
         items.append(
-            text_item("Pictures show the first {} of {} pairs of genome and class; the tables show "
-                  "all.", MOST_PANELS, len(screen.pairs()))
+            text_item("Pictures and thresholds show the first {} of {} pairs of genome and class; "
+                  "the other tables show all.", MOST_PANELS, len(screen.pairs()))
         )  # fmt: skip
     return Section("curves", "Finding sites: precision and recall", items)
 
