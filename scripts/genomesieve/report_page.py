@@ -124,9 +124,10 @@ def _chart(curves: ThresholdCurves) -> dict[str, Markup]:
 
 
 def make_sections(
-    screen: Screen, drawn: dict[str, DrawnPicture], curves: ThresholdCurves
+    screen: Screen, drawn: dict[str, DrawnPicture], curves: ThresholdCurves | None = None
 ) -> list[Section]:
-    """Return the sections of the page in reading order."""
+    """Return the sections of the page in reading order; gathers the curves where none are given."""
+    curves = threshold_curves(screen) if curves is None else curves
     return [
         Section("answer", "The answer", [table_item(tables.contrast_table(screen))]),
         _curves(screen, drawn, curves),
