@@ -485,6 +485,22 @@ def test_commands_of_the_demo_are_understood(repository, tmp_path):
     assert (jobs["unpack_file"], jobs["encode_genome"], jobs["evaluate_scan"]) == (5, 3, 2)
 
 
+def test_several_screens_are_compared(repository, tmp_path):
+    path = write_toy(tmp_path)
+    config = yaml.safe_load(path.read_text())
+    config["screens"]["again"] = config["screens"]["toy"] | {"title": 'it\'s "again"'}
+    path.write_text(yaml.safe_dump(config))
+    plan = snakemake(
+        repository, tmp_path, "--configfile", str(path), "--dry-run", "--printshellcmds"
+    )
+    assert {"compare_screens", "view_calls"} <= assert_commands_are_understood(plan)
+    jobs = planned_jobs(plan)
+    assert (jobs["compare_screens"], jobs["view_calls"]) == (1, 2)
+    metrics = "results/{0}/evaluation/toy/metrics.tsv"
+    for name in ("toy", "again"):
+        assert f"--metrics {name}/toy={metrics.format(name)}" in plan.stdout
+
+
 def test_calls_are_explained_where_asked_for(repository, tmp_path):
     path = write_toy(tmp_path, explain={"sites": 3, "indels": False})
     plan = snakemake(

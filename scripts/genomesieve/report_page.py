@@ -124,9 +124,10 @@ def _chart(curves: ThresholdCurves) -> dict[str, Markup]:
 
 
 def make_sections(
-    screen: Screen, drawn: dict[str, DrawnPicture], curves: ThresholdCurves
+    screen: Screen, drawn: dict[str, DrawnPicture], curves: ThresholdCurves | None = None
 ) -> list[Section]:
-    """Return the sections of the page in reading order."""
+    """Return the sections of the page in reading order; gathers the curves where none are given."""
+    curves = threshold_curves(screen) if curves is None else curves
     return [
         Section("answer", "The answer", [table_item(tables.contrast_table(screen))]),
         _curves(screen, drawn, curves),
@@ -173,8 +174,8 @@ def _curves(screen: Screen, drawn: dict[str, DrawnPicture], curves: ThresholdCur
     ]
     if len(screen.pairs()) > MOST_PANELS:
         items.append(
-            text_item("Pictures show the first {} of {} pairs of genome and class; the tables show "
-                  "all.", MOST_PANELS, len(screen.pairs()))
+            text_item("Pictures and thresholds show the first {} of {} pairs of genome and class; "
+                  "the other tables show all.", MOST_PANELS, len(screen.pairs()))
         )  # fmt: skip
     return Section("curves", "Finding sites: precision and recall", items)
 
