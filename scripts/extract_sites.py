@@ -10,7 +10,6 @@ reason. Coordinates out are 0-based half-open.
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -33,8 +32,6 @@ from genomesieve.peaks import anchor_positions, read_intervals
 from genomesieve.regions import parse_regions
 from genomesieve.site_files import track_format
 from genomesieve.transcripts import check_transcripts, list_introns, sites_of_kind
-
-logger = logging.getLogger(__name__)
 
 SITE_COLUMNS = ["contig", "position", "start", "end", "strand", "class", "track", "batch"]
 SITE_KEY = ["contig", "position", "strand", "class"]
