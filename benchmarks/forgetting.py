@@ -37,7 +37,8 @@ RECIPES = {
 REVERSED = "_reversed"
 FULL_METHODS = {
     "finetune": {"method": "finetune"},
-    **{f"ewc_{number:g}": {"method": "ewc", "lambda": number} for number in (0.1, 10, 100, 1000)},
+    "ewc_tenth": {"method": "ewc", "lambda": 0.1},
+    **{f"ewc_{number}": {"method": "ewc", "lambda": number} for number in (10, 100, 1000)},
     "replay": {"method": "replay", "replay_share": 0.2},
     "joint": {"method": "joint"},
     "head": {"method": "head"},

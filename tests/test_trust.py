@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -453,6 +454,22 @@ def test_contig_names_that_no_other_file_can_hold_are_refused(tmp_path, capsys, 
     assert [path.name for path in tmp_path.iterdir()] == ["toy.fa"]
 
 
+class Markup(HTMLParser):
+    """What a browser would take for markup: tags, attributes, and the texts of scripts."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.attributes, self.scripts = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [name for name, _ in attrs]
+
+    def handle_data(self, data):
+        if self.cdata_elem == "script":
+            self.scripts.append(data)
+
+
 HOSTILE_CONTIG = '--><script>alert(1)</script><img src=x onerror="alert(1)">$(id)$'
 
 
@@ -479,8 +496,13 @@ def test_report_shows_hostile_names_as_text(tmp_path):
     )
     assert code == 0
     page = (output / "report.html").read_text()
-    for part in (page, *(path.read_text() for path in (output / "figures").glob("*.svg"))):
-        assert "<script" not in part.lower() and "<img" not in part
+    for picture in (output / "figures").glob("*.svg"):
+        assert "<script" not in picture.read_text().lower() and "<img" not in picture.read_text()
+    seen = Markup()
+    seen.feed(page)
+    assert "script" in seen.tags and "img" not in seen.tags
+    assert not [name for name in seen.attributes if name.startswith("on")]
+    assert not [text for text in seen.scripts if "alert(1)" in text]
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
 
 
