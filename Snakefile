@@ -20,6 +20,9 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/networks.smk"
+include: "workflow/rules/options.smk"
+include: "workflow/rules/job_sizes.smk"
 include: "workflow/rules/explanations.smk"
 include: "workflow/rules/packages.smk"
 include: "workflow/rules/genome.smk"

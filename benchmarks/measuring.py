@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -161,11 +160,6 @@ def _vectors() -> str:
     flags = Path("/proc/cpuinfo").read_text()
     known = ("amx_bf16", "avx512_bf16", "avx512f", "avx2")
     return next((name for name in known if name in flags), "")
-
-
-def own_peak_memory() -> int:
-    """Return the largest resident memory of this process so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def save(name: str, rows: Sequence[Row], versions: Mapping[str, str], details: Mapping) -> None:

@@ -166,7 +166,7 @@ def main() -> int:
         window = first * STEP - dense.geometry.context
         expected = reference(model, fasta_codes(ours_bases), window, len(results[peer]))
         found = decode_scores(results["ours"])[:, first : first + len(expected)].T
-        peer_scores = shifted_scores(model, results[peer], expected, peer)
+        peer_scores = shifted_scores(model, results[peer])
         difference = float(np.abs(found - expected).max())
         peer_rate = peer_bases / median(seconds[peer])
         ratio = rate / peer_rate
@@ -204,7 +204,7 @@ def reference(model: WindowModel, codes: np.ndarray, first: int, count: int) -> 
         return torch.cat([model(part) for part in windows.split(256)]).numpy()
 
 
-def shifted_scores(model: WindowModel, peer: np.ndarray, expected: np.ndarray, name: str) -> float:
+def shifted_scores(model: WindowModel, peer: np.ndarray) -> float:
     """Return how far a peer is from the window model on its own windows (those from base 0)."""
     codes = fasta_codes(len(peer) * STEP + WINDOW)
     own = reference(model, codes, 0, len(peer))

@@ -17,17 +17,15 @@ block bootstraps; all models share the resampled blocks, so that their differenc
 from __future__ import annotations
 
 import argparse
-import logging
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from genomesieve.bootstrap import Interval, block_weights, is_reliable
+from genomesieve.bootstrap import Interval, block_weights
 from genomesieve.call_evaluation import KeptPromise, judge_promise, list_outcomes
 from genomesieve.calls import judge_calls
 from genomesieve.command_line import (
@@ -38,130 +36,38 @@ from genomesieve.command_line import (
     run_script,
 )
 from genomesieve.errors import InputError
+from genomesieve.evaluated_scans import (
+    SITE_KEYS,
+    ScannedModel,
+    Subject,
+    evaluated_layout,
+    leaked_sites,
+    open_scan,
+)
 from genomesieve.evaluation import (
-    MIDDLE_RECALL,
     PRECISIONS,
     PositionResult,
     compare_positions,
     evaluate_positions,
     shares,
 )
-from genomesieve.files import read_json, read_table, whole_files, write_json, write_table
+from genomesieve.evaluation_details import describe
+from genomesieve.files import read_table, whole_files, write_json, write_table
 from genomesieve.genome import read_contigs
-from genomesieve.label_counts import (
-    count_by_block,
-    count_by_label,
-    sparse_block_histogram,
-    total_histogram,
-)
+from genomesieve.label_counts import count_by_block, count_by_label
 from genomesieve.labels_on_bins import ScanLabels, drop_sites, label_bins
 from genomesieve.layout import ScanLayout
 from genomesieve.progress import watched
 from genomesieve.promises import fdr_of, operating_threshold, probability_of
-from genomesieve.scan_files import (
-    CANDIDATE_COLUMNS,
-    class_calibrations,
-    part_of_layout,
-    read_calibrated_model,
-    read_histograms,
-    read_layout,
-    read_scores,
-    strands_of,
-)
+from genomesieve.scan_files import read_calibrated_model, strands_of
 from genomesieve.scores import UNSCORED, decode_scores
 from genomesieve.settings import complete_settings
 from genomesieve.strand_agreement import strand_metrics
 
-logger = logging.getLogger(__name__)
-
 DEFAULTS = {"bootstrap": 1000, "seed": 0, "ignore_margin": 0, "precision_targets": []}
-PARTS = ("test", "screen")
 SITE_COLUMNS = ("contig", "position", "start", "end", "strand", "class")
-SITE_KEYS = ["contig", "position", "strand", "class"]
 INTERVAL_COLUMNS = ("contig", "start", "end", "role", "class")
 COMPARED = ("average_precision", "auroc")
-
-DEFINITIONS = {
-    "universe": "all bins of the part, both strands of stranded classes, without unknown bases, "
-    "ignored bins and excluded stretches",
-    "prevalence": "positive bins per bin of the universe, strands counted apart",
-    "average_precision": "mean precision over the sites' bins; a step function, not interpolated",
-    "precision_at_recall_r": "at the highest threshold with recall of at least r",
-    "recall_at_precision_p": "largest recall with precision of at least p and at least 20 bins",
-    "top_k": "share of positives among the k best bins, k the number of positives",
-    "false_positives_per_mb": "wrong bins per Mb of genome, both strands summed, at the highest "
-    f"threshold with recall of at least {MIDDLE_RECALL:g}",
-    "enrichment": f"precision at recall {MIDDLE_RECALL:g} divided by prevalence",
-    "ece": "mean distance of predicted and observed rate in 15 groups of equal size, predictions "
-    "of at least 0.01 only",
-    "brier_skill": "1 - Brier score / Brier score of predicting the prevalence everywhere",
-    "calls": "merged candidates at or above the operating threshold, without ignored ones",
-    "observed_precision": "share of calls that match a known site; each site is matched once",
-    "observed_recall": "share of sites that a call matches",
-    "promised_precision": "precision in calibration, with the 95 % prediction interval for the "
-    "number of calls to be expected here, if prevalence and scores carry over",
-    "expected_true_calls": "calls made here times the promised precision",
-    "expected_true_calls_whole_genome": "the same, scaled to all known bases of the genome",
-    "strand_disagreement": "classes without strand: share of bins at or above the operating "
-    "threshold on one strand's reading alone, among those that are on either; on a sample of the "
-    "scan",
-    "strand_difference": "classes without strand: mean absolute difference of the log-odds between "
-    "both readings, all bins of the sample",
-    "false_calls_per_mb": "wrong calls per Mb of genome, both strands summed",
-}
-
-
-@dataclass(frozen=True)
-class ScannedModel:
-    """A model and its scan of the evaluated part.
-
-    `scores` has shape (strands, classes, bins); `total` (strands, classes, 65536); `blocks` is the
-    sparse histogram per block and `candidates` the merged candidates, bins counted in the part;
-    `agreement` is what the scan counted of both strands of unstranded classes.
-    """
-
-    name: str
-    model: dict
-    scores: np.ndarray
-    total: np.ndarray
-    blocks: pd.DataFrame
-    candidates: pd.DataFrame
-    agreement: dict
-
-    def calibration(self, index: int) -> dict:
-        """Return the calibration of a class."""
-        return class_calibrations(self.model)[index]
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What all models are evaluated on.
-
-    `strand_bins` counts all bins of the part, strands apart; `known_bases` those of the genome.
-    """
-
-    genome: str
-    contigs: pd.DataFrame
-    part: str
-    layout: ScanLayout
-    labels: ScanLabels
-    leaked: np.ndarray
-    classes: list[str]
-    strands: int
-    weights: np.ndarray
-    precisions: tuple[float, ...]
-    batch: str
-
-    @property
-    def strand_bins(self) -> int:
-        """Return the number of bins of the part, strands summed."""
-        return self.layout.bins * self.strands
-
-    @property
-    def known_bases(self) -> int:
-        """Return the bases of the whole genome that are known."""
-        unknown = self.contigs["unknown_bases"].sum() if "unknown_bases" in self.contigs else 0
-        return int(self.contigs["length"].sum() - unknown)
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -243,19 +149,6 @@ def check_pairs(pairs: list[list[str]], models: list[str]) -> None:
             raise InputError(f"--pair names model {name}; expected some of {', '.join(models)}")
 
 
-def evaluated_layout(folder: Path, model: dict) -> tuple[ScanLayout, str, int]:
-    """Return the layout of the evaluated part, the part, and its first bin in the scan."""
-    layout = read_layout(folder, model["resolution"])
-    found = list(layout.intervals["part"].unique())
-    part = next((name for name in PARTS if name in found), None)
-    if part is None:
-        raise InputError(
-            f"scan {folder} has parts {', '.join(found)}; expected one of {', '.join(PARTS)}"
-        )
-    sub_layout, first_bin, _ = part_of_layout(layout, part)
-    return sub_layout, part, first_bin
-
-
 def make_subject(
     arguments: argparse.Namespace, model: dict, layout: ScanLayout, part: str, settings: dict
 ) -> Subject:
@@ -288,68 +181,6 @@ def make_subject(
         precisions=tuple(sorted({*PRECISIONS, *settings["precision_targets"]})),
         batch=arguments.batch,
     )
-
-
-def leaked_sites(sites: pd.DataFrame, labels: ScanLabels, leakage: pd.DataFrame) -> np.ndarray:
-    """Tell which sites of the universe the audit marked; shape=(len(labels.sites),), bool."""
-    keys = sites[SITE_KEYS].iloc[labels.sites["row"].to_numpy()]
-    marked = pd.MultiIndex.from_frame(leakage.loc[leakage["leaked"].astype(bool), SITE_KEYS])
-    return pd.MultiIndex.from_frame(keys).isin(marked)
-
-
-def open_scan(
-    name: str, model: dict, folder: Path, layout: ScanLayout, part: str, first_bin: int
-) -> ScannedModel:
-    """Open the evaluated part of a model's scan.
-
-    Raises
-    ------
-    InputError
-        If the scan does not fit the bundle or covers other bins than the network's.
-    """
-    whole = read_layout(folder, model["resolution"])
-    mine, first, first_block = part_of_layout(whole, part)
-    if first != first_bin or not mine.intervals.equals(layout.intervals):
-        raise InputError(
-            f"scan {folder} of {name} covers other bins of part {part} than the network's; "
-            "expected scans of one split"
-        )
-    histograms = read_histograms(folder / "histograms.npz")
-    floors = [one["floor_code"] for one in class_calibrations(model)]
-    strands = strands_of(model)
-    if histograms.floors.tolist() != floors or histograms.total.shape[0] != strands:
-        raise InputError(
-            f"scan {folder} has {histograms.total.shape[0]} strands and floors "
-            f"{histograms.floors.tolist()}; expected {strands} and {floors}: it was made with "
-            f"another model or another calibration than bundle {name}"
-        )
-    shape = (strands, len(model["classes"]), whole.bins)
-    scores = read_scores(folder / "scores.npy", shape)[:, :, first : first + mine.bins]
-    if mine.blocks.equals(layout.blocks):
-        table = histograms.blocks.astype({"block": np.int64})
-        table = table.assign(block=table["block"] - first_block)
-        blocks = table[table["block"].between(0, len(layout.blocks) - 1)]
-    else:
-        # A model with another context was cut into other blocks; pairs need the network's.
-        blocks = sparse_block_histogram(scores, layout, histograms.floors)
-    return ScannedModel(
-        name,
-        model,
-        scores,
-        histograms.total if mine.bins == whole.bins else total_histogram(scores),
-        blocks,
-        read_candidates(folder / "candidates.parquet", first, mine),
-        read_json(folder / "summary.json", "scan summary").get("strand_agreement", {}),
-    )
-
-
-def read_candidates(path: Path, first_bin: int, layout: ScanLayout) -> pd.DataFrame:
-    """Read the merged candidates of the evaluated part, with bins counted from its first."""
-    table = read_table(path, "merged candidates", CANDIDATE_COLUMNS)[list(CANDIDATE_COLUMNS)]
-    table = table.assign(bin=table["bin"] - first_bin)
-    table = table[table["bin"].between(0, layout.bins - 1)].reset_index(drop=True)
-    contig, start = layout.positions_of(table["bin"].to_numpy(np.int64))
-    return table.assign(contig_index=contig, start=start, end=start + layout.resolution)
 
 
 def evaluate_all(
@@ -591,100 +422,6 @@ def ordered(tables: list[pd.DataFrame], first: list[str]) -> pd.DataFrame:
     """Join tables, keys first."""
     joined = pd.concat(tables, ignore_index=True)
     return joined[[*first, *(name for name in joined.columns if name not in first)]]
-
-
-def prevalence_remarks(network: ScannedModel, metrics: pd.DataFrame, subject: Subject) -> list[str]:
-    """Say, per class, how far a different prevalence alone would move the promised precision."""
-    mine = metrics[
-        (metrics["model"] == network.name)
-        & (metrics["metric"] == "prevalence")
-        & (metrics["universe"] == subject.part)
-    ].set_index("class")["value"]
-    remarks = []
-    for name in subject.classes:
-        calibration = network.model["calibration"]["classes"][name]
-        before, here = calibration["prevalence"], float(mine[name])
-        promised = operating_threshold(calibration)["precision"]
-        if not (0 < promised < 1 and 0 < here < 1):
-            continue
-        odds = promised / (1 - promised) * (here / (1 - here)) / (before / (1 - before))
-        remarks.append(
-            f"{name}: one site in {1 / here:,.0f} positions here against one in {1 / before:,.0f} "
-            f"where the model was calibrated. That alone would move the precision from "
-            f"{promised:.2f} to {odds / (1 + odds):.2f}; what is found beyond it comes from scores "
-            "that differ or sites that are not annotated."
-        )
-    return remarks
-
-
-def describe(
-    subject: Subject,
-    scanned: list[ScannedModel],
-    metrics: pd.DataFrame,
-    notes: dict,
-    settings: dict,
-) -> dict:
-    """Return details.json: what was evaluated, how, and what a reader must know."""
-    blocks = subject.layout.blocks
-    sizes = (blocks["end_bin"] - blocks["first_bin"]) * subject.layout.resolution
-    calibrated_on = scanned[0].model["calibration"].get("genomes", [])
-    here = subject.genome in calibrated_on
-    reliable = is_reliable(len(blocks))
-    remarks = [
-        "Blocks of these contigs do not speak for other contigs.",
-        "Sites that nobody annotated count as false calls.",
-    ]
-    if not reliable:
-        remarks.append(f"Only {len(blocks)} blocks: intervals are unreliable.")
-    if not here:
-        remarks.append(
-            "Probabilities, fdr and promises hold if prevalence and score distributions carry over "
-            f"from {', '.join(calibrated_on)}."
-        )
-    remarks += prevalence_remarks(scanned[0], metrics, subject)
-    by_class = subject.labels.sites["class_index"].to_numpy()
-    return json_safe(
-        {
-            "genome": subject.genome,
-            "part": subject.part,
-            "models": [scan.name for scan in scanned],
-            "calibrated_on": calibrated_on,
-            "calibrated_here": here,
-            "settings": settings,
-            "block_bp": float(np.median(sizes)) if len(sizes) else 0.0,
-            "blocks": len(blocks),
-            "intervals_reliable": reliable,
-            "strand_bins": subject.strand_bins,
-            "sites": {
-                name: {
-                    "in_universe": int((by_class == index).sum()),
-                    "leaked": int((subject.leaked & (by_class == index)).sum()),
-                    "on_unknown_bases": unscored_sites(scanned[0], subject.labels, index),
-                }
-                for index, name in enumerate(subject.classes)
-            },
-            "undefined_metrics": int(metrics["value"].isna().sum()),
-            "definitions": DEFINITIONS,
-            "notes": remarks,
-        }
-        | notes
-    )
-
-
-def unscored_sites(scan: ScannedModel, labels: ScanLabels, index: int) -> int:
-    """Count the sites of a class whose bin has no score."""
-    sites = labels.sites[labels.sites["class_index"] == index]
-    codes = scan.scores[:, index][sites["strand_index"].to_numpy(), sites["bin"].to_numpy()]
-    return int((codes == UNSCORED).sum())
-
-
-def json_safe(value: object) -> object:
-    """Replace what JSON cannot hold (NaN, infinities) by None, at any depth."""
-    if isinstance(value, dict):
-        return {key: json_safe(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [json_safe(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,7 +10,6 @@ reason. Coordinates out are 0-based half-open.
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -31,9 +30,8 @@ from genomesieve.genome import EncodedGenome
 from genomesieve.intervals import merge_intervals, positions_inside, surroundings
 from genomesieve.peaks import anchor_positions, read_intervals
 from genomesieve.regions import parse_regions
+from genomesieve.site_files import track_format
 from genomesieve.transcripts import check_transcripts, list_introns, sites_of_kind
-
-logger = logging.getLogger(__name__)
 
 SITE_COLUMNS = ["contig", "position", "start", "end", "strand", "class", "track", "batch"]
 SITE_KEY = ["contig", "position", "strand", "class"]
@@ -310,18 +308,6 @@ class Extraction:
             self._drop("site in an excluded interval", int(hit.sum()))
             sites = sites[~hit]
         return sites
-
-
-def track_format(row: dict, path: Path) -> str:
-    """Return a track's format: as stated, or by the file's name."""
-    stated = row.get("format") or "auto"
-    if stated != "auto":
-        return stated
-    names = [suffix.lower() for suffix in path.suffixes]
-    for kind in ("narrowPeak", "broadPeak", "gtf", "gff3"):
-        if f".{kind.lower()}" in names:
-            return kind
-    return "gff3" if ".gff" in names else "bed"
 
 
 def with_site(classes: dict) -> list[str]:

@@ -133,7 +133,7 @@ def rules_of(path: Path) -> dict[str, tuple[str, str]]:
     return found
 
 
-FUNCTIONS = ("common", "explanations")
+FUNCTIONS = ("common", "explanations", "job_sizes", "networks", "options")
 """Files of functions, without rules."""
 
 

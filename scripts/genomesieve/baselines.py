@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,8 +21,6 @@ from genomesieve.labelled_genome import LabelledGenome
 from genomesieve.motifs import Motif
 from genomesieve.networks import build_network
 from genomesieve.validation import validation_average_precision
-
-logger = logging.getLogger(__name__)
 
 SPANS = ((8, 8), (40, 10), (10, 40), (40, 40), (80, 80), (160, 160))
 """Bases before and after a site that a matrix may cover; the best is chosen on training data."""

@@ -11,8 +11,6 @@ from pathlib import Path
 
 from genomesieve.errors import InputError
 
-logger = logging.getLogger("genomesieve")
-
 _LEAST = {"resolution": 1, "threads": 1, "seed": 0, "ignore_margin": 0, "min_intron": 1, "guard": 0,
           "round": 0}  # fmt: skip
 """Least value of options that several scripts share."""

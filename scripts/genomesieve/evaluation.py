@@ -30,8 +30,6 @@ MIDDLE_RECALL = 0.5
 _NO_SHARES = ("brier_skill", "enrichment", "false_positives_per_mb")
 """Metrics that are not between 0 and 1."""
 
-_NO_INTERVAL = Interval(float("nan"), float("nan"))
-
 
 @dataclass(frozen=True)
 class PositionResult:

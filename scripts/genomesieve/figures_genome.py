@@ -71,7 +71,7 @@ def draw_map(axes: Axes, genome: GenomeResults, contig: str, start: int, end: in
         here = rows[(rows["contig"] == contig) & (rows["start"].between(start, end - 1))]
         return np.histogram(here["start"], edges)[0] * per_megabase
 
-    def fill(heights: np.ndarray, color: str, label: str, hatch: str = "") -> None:
+    def fill(heights: np.ndarray, color: str, label: str) -> None:
         axes.stairs(heights, edges / 1e6, fill=True, color=color, alpha=0.55, label=label)
         axes.stairs(heights, edges / 1e6, color=color, linewidth=0.9)
 

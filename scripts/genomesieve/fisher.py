@@ -13,7 +13,6 @@ expects (the Fisher information proper), `empirical` the square at the labels th
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -28,8 +27,6 @@ from genomesieve.batches import Batch, WindowSource
 from genomesieve.domain_norm import use_laboratories
 from genomesieve.labelled_genome import LabelledGenome
 from genomesieve.progress import Progress
-
-logger = logging.getLogger(__name__)
 
 _EVENLY = 0.1
 """Share of the draws that go by frequency alone, so that no observation is left out of reach."""

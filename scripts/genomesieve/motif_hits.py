@@ -100,7 +100,7 @@ def score_tail(matrix: np.ndarray, background: np.ndarray) -> tuple[np.ndarray, 
 
 def score_windows(codes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Return the score at every start, shape=(sites, starts); a very low one at unknown bases."""
-    letters, width = matrix.shape
+    width = matrix.shape[1]
     starts = codes.shape[1] - width + 1
     unknown = np.full((1, width), np.iinfo(np.int32).min // (2 * width))
     values = np.concatenate([matrix, unknown]).astype(np.int32)

@@ -87,6 +87,30 @@ class SiteFile:
         return int((self.rows["end"] > names.map(dict(lengths))).sum())
 
 
+def track_format(row: Mapping[str, str], path: Path) -> str:
+    """Return the format of a file of sites: as its row states it, or by the file's name.
+
+    Parameters
+    ----------
+    row : mapping of str to str
+        A row of the sheet of tracks; its `format` may be missing, empty or `auto`.
+    path : Path
+
+    Returns
+    -------
+    str
+        bed, narrowPeak, broadPeak, gtf or gff3; bed where the name says nothing.
+    """
+    stated = row.get("format") or "auto"
+    if stated != "auto":
+        return stated
+    names = [suffix.lower() for suffix in path.suffixes]
+    for kind in ("narrowPeak", "broadPeak", "gtf", "gff3"):
+        if f".{kind.lower()}" in names:
+            return kind
+    return "gff3" if ".gff" in names else "bed"
+
+
 def look_at(path: Path, form: str) -> SiteFile:
     """Read the rows of a file of sites.
 

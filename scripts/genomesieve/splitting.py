@@ -220,26 +220,6 @@ def keep_train_share(
     return merge_touching(table.iloc[np.lexsort(keys)])
 
 
-def check_distances(split: pd.DataFrame, guard: int, source: str) -> None:
-    """Check that different parts of one contig are at least `guard` bases apart.
-
-    Raises
-    ------
-    InputError
-        If two parts are closer; the place is named, headed by `source`.
-    """
-    table = split.sort_values(["contig", "start"], kind="stable")
-    contig, part = table["contig"].to_numpy(), table["part"].to_numpy()
-    start, end = table["start"].to_numpy(), table["end"].to_numpy()
-    near = (contig[1:] == contig[:-1]) & (part[1:] != part[:-1]) & (start[1:] - end[:-1] < guard)
-    if near.any():
-        row = int(np.argmax(near))
-        raise InputError(
-            f"{source}: parts {part[row]} and {part[row + 1]} of contig {contig[row]} are "
-            f"{start[row + 1] - end[row]} bp apart at {end[row]}; expected at least {guard} bp"
-        )
-
-
 def merge_touching(table: pd.DataFrame) -> pd.DataFrame:
     """Join neighbours of one contig and part that touch (rows in genome order)."""
     table = table[COLUMNS].reset_index(drop=True)

@@ -5,7 +5,6 @@ import pytest
 from genomesieve.errors import InputError
 from genomesieve.splitting import (
     PARTS,
-    check_distances,
     locate,
     merge_touching,
     read_split,
@@ -66,7 +65,6 @@ def test_guards_keep_every_two_parts_apart(seed):
         assert (bases[kept] == old[name][kept]).all()
         change = np.flatnonzero(bases[kept][1:] != bases[kept][:-1])
         assert (kept[change + 1] - kept[change] - 1 >= guard).all()
-    check_distances(after, guard, "split")
 
 
 def test_no_guard_changes_nothing():
@@ -87,13 +85,6 @@ def test_guard_is_cut_from_the_longer_neighbour():
 def test_swallowed_interval_does_not_hide_the_one_before_it():
     split = table(("a", 0, 4, "train"), ("a", 4, 10, "valid"), ("a", 10, 13, "test"))
     assert len(separate_parts(split, 50)) == 1
-
-
-def test_close_parts_are_named():
-    split = table(("a", 0, 100, "train"), ("a", 105, 135, "test"))
-    with pytest.raises(InputError, match="train and test of contig a are 5 bp apart at 100"):
-        check_distances(split, 6, "split")
-    check_distances(split, 5, "split")
 
 
 def test_enough_contigs_stay_whole():
