@@ -1,6 +1,5 @@
 """The ablation of auxiliary tasks runs small, and says so where it has no genome."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -8,6 +7,8 @@ import sys
 
 import numpy as np
 import pytest
+
+from benchmark_module import benchmark_module
 
 
 def run(repository, data, *options):
@@ -49,16 +50,8 @@ def test_without_a_genome_nothing_is_measured(repository, tmp_path):
 @pytest.fixture(scope="module")
 def benchmark(repository):
     """The module benchmarks/auxiliary.py."""
-    folder = repository / "benchmarks"
-    spec = importlib.util.spec_from_file_location("ablation", folder / "auxiliary.py")
-    module = importlib.util.module_from_spec(spec)
-    # Its dataclasses look their module up, and it imports `measuring` beside it.
-    sys.modules["ablation"] = module
-    sys.path.insert(0, str(folder))
-    spec.loader.exec_module(module)
-    yield module
-    sys.path.remove(str(folder))
-    del sys.modules["ablation"]
+    with benchmark_module(repository, "auxiliary") as module:
+        yield module
 
 
 def cell(seed, alone, beside):

@@ -1,6 +1,5 @@
 """The simulation of batch effects runs small, and says so where it has no genome."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -10,19 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark_module import benchmark_module
+
 
 @pytest.fixture(scope="module")
 def benchmark(repository):
     """The module benchmarks/batch_effects.py."""
-    folder = repository / "benchmarks"
-    sys.path.insert(0, str(folder))
-    spec = importlib.util.spec_from_file_location("batch_effects", folder / "batch_effects.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["batch_effects"] = module
-    spec.loader.exec_module(module)
-    yield module
-    sys.path.remove(str(folder))
-    del sys.modules["batch_effects"]
+    with benchmark_module(repository, "batch_effects") as module:
+        yield module
 
 
 def run(repository, data, *options):

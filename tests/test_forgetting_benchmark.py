@@ -1,27 +1,19 @@
 """The configurations that benchmarks/forgetting.py writes are ones that the workflow takes."""
 
-import importlib.util
 import json
-import sys
 
 import pytest
 import yaml
 
+from benchmark_module import benchmark_module
 from genomesieve.configuration import resolve_plan
 
 
 @pytest.fixture(scope="module")
 def benchmark(repository):
     """The module benchmarks/forgetting.py."""
-    folder = repository / "benchmarks"
-    spec = importlib.util.spec_from_file_location(
-        "benchmark_of_forgetting", folder / "forgetting.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(folder))
-    spec.loader.exec_module(module)
-    yield module
-    sys.path.remove(str(folder))
+    with benchmark_module(repository, "forgetting") as module:
+        yield module
 
 
 @pytest.mark.parametrize("full", [False, True])

@@ -1,6 +1,5 @@
 """The benchmark of pretraining runs small, and says so where it has no genome."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -8,6 +7,8 @@ import sys
 
 import numpy as np
 import pytest
+
+from benchmark_module import benchmark_module
 
 
 def run(repository, data, *options):
@@ -50,15 +51,8 @@ def test_without_a_genome_nothing_is_measured(repository, tmp_path):
 @pytest.fixture(scope="module")
 def benchmark(repository):
     """The module benchmarks/pretraining.py."""
-    folder = repository / "benchmarks"
-    spec = importlib.util.spec_from_file_location(
-        "benchmark_of_pretraining", folder / "pretraining.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(folder))
-    spec.loader.exec_module(module)
-    yield module
-    sys.path.remove(str(folder))
+    with benchmark_module(repository, "pretraining") as module:
+        yield module
 
 
 def cell(seed, scratch, pretrained):
