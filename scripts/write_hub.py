@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from genomesieve.big_bed import read_calls, write_big_bed
+from genomesieve.big_bed import write_big_bed
+from genomesieve.call_files import read_calls
 from genomesieve.command_line import comma_list, make_parser, run_script
 from genomesieve.files import existing_file, read_json, read_table, whole_files
 from genomesieve.genome import EncodedGenome
@@ -51,7 +52,7 @@ def write(arguments: argparse.Namespace) -> None:
     summary = read_json(arguments.scan / "summary.json", "scan summary")
     classes = list(summary["classes"])
     wanted = classes if arguments.bigwigs is None else arguments.bigwigs
-    calls = read_calls(arguments.scan / "calls.bed.gz")
+    calls = read_calls(arguments.scan / "calls.bed.gz", genome.name)
     hub = Hub(
         arguments.screen,
         genome.name,

@@ -12,7 +12,7 @@ import pyranges
 import pysam
 import pytest
 
-from genomesieve.big_bed import read_calls
+from genomesieve.call_files import read_calls
 from synthetic_scan import write_synthetic_scan
 
 
@@ -75,7 +75,7 @@ def test_bioframe_reads_calls(scan, rows):
 
 
 def test_tracks_hold_the_probability_at_every_call(scan):
-    calls = read_calls(scan / "calls.bed.gz")
+    calls = read_calls(scan / "calls.bed.gz", "toy")
     words = {"+": "plus", "-": "minus"}
     for (name, strand), mine in calls.groupby(["class", "strand"]):
         path = str(scan / f"{name}.{words[strand]}.bw")
@@ -90,7 +90,7 @@ def test_tracks_hold_the_probability_at_every_call(scan):
 
 def test_candidates_are_a_table_for_notebooks(scan):
     table = pd.read_parquet(scan / "candidates.parquet")
-    calls = read_calls(scan / "calls.bed.gz")
+    calls = read_calls(scan / "calls.bed.gz", "toy")
     assert {"contig", "start", "end", "class", "strand", "probability", "fdr"} <= set(table.columns)
     keys = ["contig", "start", "class", "strand"]
     joined = calls.merge(table, on=keys, suffixes=("", "_table"))

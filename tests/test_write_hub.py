@@ -14,7 +14,8 @@ import pysam
 import pytest
 
 import write_hub
-from genomesieve.big_bed import read_calls, write_big_bed
+from genomesieve.big_bed import write_big_bed
+from genomesieve.call_files import read_calls
 from genomesieve.genome import EncodedGenome
 from genomesieve.tracks import CALL_COLUMNS
 from hub_check import check_hub, stanzas
@@ -87,7 +88,7 @@ def test_of_very_many_contigs_those_with_calls_are_named(tmp_path):
 def test_the_browser_opens_at_the_best_call(copied):
     folder, arguments = copied
     assert write_hub.main(arguments) == 0
-    best = read_calls(folder / "calls.bed.gz").nlargest(1, "probability").iloc[0]
+    best = read_calls(folder / "calls.bed.gz", "toy").nlargest(1, "probability").iloc[0]
     place = stanzas(folder / "genomes.txt")[0]["defaultPos"]
     start, end = map(int, place.split(":")[1].split("-"))
     assert (

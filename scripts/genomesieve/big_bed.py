@@ -1,4 +1,4 @@
-"""Calls read back from BED, and written as bigBed, which genome browsers fetch piece by piece."""
+"""Calls written as bigBed, which genome browsers fetch piece by piece."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pybigtools
 
-from genomesieve.compression import read_lines
-from genomesieve.errors import InputError
+from genomesieve.call_files import CALL_COLUMNS
 from genomesieve.files import whole_file
-from genomesieve.tracks import CALL_COLUMNS, MOST_NAMED_CONTIGS
+from genomesieve.tracks import MOST_NAMED_CONTIGS
 
 FIELDS = """table call
 "A call of genomesieve"
@@ -35,40 +34,6 @@ _FIELD_COUNTS, _AUTOSQL, _SUMMARY = 32, 36, 44
 _SUMMARY_BYTES = 40
 
 
-def read_calls(path: str | os.PathLike) -> pd.DataFrame:
-    """Read calls.bed.gz.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns contig, start, end (0-based half-open), class, score, strand, probability, fdr.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, damaged or has other columns.
-    """
-    rows = []
-    for number, text in read_lines(path, "calls"):
-        if text.startswith("#"):
-            continue
-        cells = text.split("\t")
-        if len(cells) != len(CALL_COLUMNS):
-            raise InputError(
-                f"calls {path}, line {number}: {len(cells)} columns; expected {len(CALL_COLUMNS)} "
-                f"({', '.join(CALL_COLUMNS)})"
-            )
-        rows.append(cells)
-    table = pd.DataFrame(rows, columns=list(CALL_COLUMNS))
-    numbers = {"start": "int64", "end": "int64", "score": "int64"}
-    shares = {"probability": "float64", "fdr": "float64"}
-    table[list(shares)] = table[list(shares)].replace("", "nan")
-    try:
-        return table.astype(numbers | shares)
-    except ValueError as error:
-        raise InputError(f"calls {path}: {error}; expected what merge_scan writes") from error
-
-
 def write_big_bed(path: str | os.PathLike, calls: pd.DataFrame, contigs: pd.DataFrame) -> None:
     """Write calls as a bigBed 6+2; no calls give no file, as the format has none.
 
@@ -80,7 +45,7 @@ def write_big_bed(path: str | os.PathLike, calls: pd.DataFrame, contigs: pd.Data
     path : path-like
         A file that was there is replaced, or removed where there is no call.
     calls : pandas.DataFrame
-        As `read_calls`, sorted by contig in the order of `contigs`, then start.
+        As `call_files.read_calls`, sorted by contig in the order of `contigs`, then start.
     contigs : pandas.DataFrame
         The genome's contig table (contig, length).
     """
@@ -92,7 +57,7 @@ def write_big_bed(path: str | os.PathLike, calls: pd.DataFrame, contigs: pd.Data
         named = contigs[contigs["contig"].isin(calls["contig"].unique())]
     lengths = dict(zip(named["contig"], named["length"].astype(int).tolist()))
     places = zip(calls["contig"], calls["start"].tolist(), calls["end"].tolist())
-    rest = calls[list(CALL_COLUMNS[3:])].to_csv(
+    rest = calls[CALL_COLUMNS[3:]].to_csv(
         sep="\t", header=False, index=False, float_format="%.6g", na_rep="nan",
         lineterminator="\n", quoting=csv.QUOTE_NONE,
     )  # fmt: skip

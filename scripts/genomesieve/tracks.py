@@ -12,9 +12,8 @@ import pandas as pd
 import pyBigWig
 import pysam
 
+from genomesieve.call_files import CALL_COLUMNS
 from genomesieve.files import whole_file
-
-CALL_COLUMNS = ("contig", "start", "end", "class", "score", "strand", "probability", "fdr")
 
 MOST_NAMED_CONTIGS = 10_000
 TBI_LONGEST = 1 << 29
@@ -44,7 +43,7 @@ def write_calls(path: str | os.PathLike, calls: pd.DataFrame, genome: str, longe
             table.to_csv(
                 handle,
                 sep="\t",
-                columns=list(CALL_COLUMNS),
+                columns=CALL_COLUMNS,
                 index=False,
                 header=False,
                 float_format="%.6g",
