@@ -30,6 +30,7 @@ from genomesieve.bundle import Bundle  # noqa: E402
 from genomesieve.mutagenesis import MutantScorer, SiteWindows, measure_effects  # noqa: E402
 from genomesieve.networks import build_network  # noqa: E402
 from genomesieve.norms import batch_norms  # noqa: E402
+from genomesieve.processors import use_threads  # noqa: E402
 
 PRESETS = ("dilated", "spliceai", "motif_cnn")
 WHOLE, PEER, FORCED = "whole windows, our engine", "tangermeme", "tangermeme, fast path at once"
@@ -163,7 +164,7 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=5, help="turns")
     parser.add_argument("--preset", action="append", choices=PRESETS, help="default: all")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    use_threads(1)
     sites, repeats = (2, 1) if arguments.quick else (arguments.sites, arguments.repeats)
     rows, details = [], {"sites": sites, "repeats": repeats, "threads": 1}
     for preset in arguments.preset or PRESETS:

@@ -58,6 +58,7 @@ from genomesieve.bundle import load_bundle  # noqa: E402
 from genomesieve.labelled_genome import LabelledGenome, open_labelled_genomes  # noqa: E402
 from genomesieve.metrics import average_precision  # noqa: E402
 from genomesieve.networks import log_odds  # noqa: E402
+from genomesieve.processors import use_threads  # noqa: E402
 from genomesieve.scores import CODES  # noqa: E402
 from genomesieve.validation import count_by_label  # noqa: E402
 
@@ -307,7 +308,7 @@ def main() -> int:
     if not (FASTA.is_file() and GTF.is_file()):
         print(f"not measured: no genome at {DATA} (set GENOMESIEVE_DATA)")
         return 0
-    torch.set_num_threads(1)
+    use_threads(1)
     with tempfile.TemporaryDirectory() as name:
         data, cells = prepare(Path(name)), []
         for size in arguments.sizes:

@@ -66,6 +66,7 @@ from genomesieve.metrics import average_precision  # noqa: E402
 from genomesieve.networks import build_network, set_prior  # noqa: E402
 from genomesieve.planning import ScanPlan  # noqa: E402
 from genomesieve.probes import fit_probe  # noqa: E402
+from genomesieve.processors import use_threads  # noqa: E402
 from genomesieve.scanner import Scanner  # noqa: E402
 from genomesieve.scores import CODES, UNSCORED, count_codes  # noqa: E402
 from genomesieve.signal_scaling import set_signal_scale, training_moments  # noqa: E402
@@ -387,7 +388,7 @@ def main(argv: list[str] | None = None) -> int:
     if not FASTA.is_file():
         print(f"{FASTA} is not there (set GENOMESIEVE_DATA): nothing is measured", file=sys.stderr)
         return 0
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     begin, processor = time.perf_counter(), time.process_time()
     study = make_study(arguments.bases)
     outcomes = []

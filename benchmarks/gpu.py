@@ -40,6 +40,7 @@ from measuring import Row, median, print_rows, quick_parser, write_results  # no
 
 from genomesieve.devices import choose_device  # noqa: E402
 from genomesieve.errors import InputError  # noqa: E402
+from genomesieve.processors import use_threads  # noqa: E402
 
 TIME_LIMIT = 460
 
@@ -76,7 +77,7 @@ class Benchmark:
         if self.device.type == "cpu" and not arguments.quick:
             raise InputError("a CPU runs this with --quick only")
         if arguments.quick:
-            torch.set_num_threads(1)
+            use_threads(1)
         self.memory_gb, self.weights = arguments.memory_gb, arguments.weights
         self.record = Record(describe_device(self.device), not arguments.quick)
         self.codes, origin = load_sequence(arguments.codes, self.sizes)

@@ -28,7 +28,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 import yaml
 from sklearn.model_selection import StratifiedGroupKFold
 
@@ -63,6 +62,7 @@ from genomesieve.bootstrap import (  # noqa: E402
 )
 from genomesieve.bundle import load_bundle  # noqa: E402
 from genomesieve.genome import EncodedGenome  # noqa: E402
+from genomesieve.processors import use_threads  # noqa: E402
 from genomesieve.scores import encode_scores  # noqa: E402
 
 UCI = DATA / "benchmarks" / "uci" / "splice.data"
@@ -476,7 +476,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.quick:
         options.folds, options.junction_steps, options.overlap_steps = 3, 4, 4
-    torch.set_num_threads(1)
+    use_threads(1)
     record = Record(options)
     if options.only in (None, "overlaps"):
         found, record.refusal = overlap_findings(options)

@@ -53,6 +53,7 @@ from planted_pairs import (  # noqa: E402
 from genomesieve.alphabet import DNA  # noqa: E402
 from genomesieve.architecture import NetworkSettings, resolve_architecture  # noqa: E402
 from genomesieve.networks import SequenceNetwork, build_network  # noqa: E402
+from genomesieve.processors import use_threads  # noqa: E402
 from genomesieve.trunks import build_trunk  # noqa: E402
 
 _STEM = {
@@ -297,7 +298,7 @@ def measure_network(
     name: str, data: Mapping[str, Pairs], options: Namespace
 ) -> tuple[list[Finding], dict]:
     """Train one network and measure its precision and, of some, its gradients."""
-    torch.set_num_threads(1)
+    use_threads(1)
     fitted, tried = train_network(name, data, options)
     scores = [score(one, data["test"].examples, "independent")[:, 0] for one in fitted]
     rows = precision_rows(name, scores, data["test"], fitted)

@@ -65,6 +65,7 @@ from genomesieve.bootstrap import (
 )
 from genomesieve.bundle import load_bundle
 from genomesieve.metrics import average_precision
+from genomesieve.processors import use_threads
 
 HELD_OUT = (24_500_000, 26_500_000)
 MODEL = {"preset": "dilated", "channels": 32, "dilations": [1, 2, 4, 8, 16]}
@@ -281,7 +282,7 @@ def main() -> int:
     if not (FASTA.is_file() and GTF.is_file()):
         print(f"not measured: no genome at {DATA} (set GENOMESIEVE_DATA)")
         return 0
-    torch.set_num_threads(1)
+    use_threads(1)
     own = arguments.folder
     with tempfile.TemporaryDirectory() if own is None else nullcontext(own) as name:
         folder = Path(name)

@@ -49,6 +49,7 @@ from genomesieve.bundle import load_bundle  # noqa: E402
 from genomesieve.genome import EncodedGenome  # noqa: E402
 from genomesieve.networks import log_odds  # noqa: E402
 from genomesieve.planning import ScanPlan, plan_scan  # noqa: E402
+from genomesieve.processors import use_threads  # noqa: E402
 from genomesieve.scanner import Scanner  # noqa: E402
 from genomesieve.scores import decode_scores  # noqa: E402
 
@@ -314,7 +315,7 @@ def main() -> int:
         print(f"not measured: no genome and weights at {DATA} (set GENOMESIEVE_DATA)")
         return 0
     quick, only = arguments.quick, arguments.only
-    torch.set_num_threads(machine()["cores"])
+    use_threads(machine()["cores"])
     rows: list[Row] = []
     details: dict = {}
     with tempfile.TemporaryDirectory() as name:

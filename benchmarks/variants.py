@@ -38,6 +38,7 @@ from genomesieve.batches import one_hot  # noqa: E402
 from genomesieve.bundle import Bundle, load_bundle, save_bundle  # noqa: E402
 from genomesieve.networks import build_network, log_odds  # noqa: E402
 from genomesieve.planning import plan_scan  # noqa: E402
+from genomesieve.processors import use_threads  # noqa: E402
 
 DISTANCE = 50
 TOLERANCE = 1e-5
@@ -182,7 +183,7 @@ def measure(name: str, settings: dict, sizes: Sizes, folder: Path) -> tuple[Row,
     chosen = write_variants(folder / "in.vcf", codes, sizes.variants)[: sizes.naive]
     write_model(folder / "model", settings)
     times: dict[str, list[float]] = {"ours": [], "naive": []}
-    torch.set_num_threads(1)
+    use_threads(1)
     for _ in range(sizes.repeats):
         times["ours"].append(run_ours(folder, folder / "in.vcf", 1))
         seconds, found = run_naive(folder, codes, chosen)

@@ -25,7 +25,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import torch
 from measuring import Row, median, print_rows, quick_parser, run_process, save
 from real_data import ARABIDOPSIS_CONTIG, ARABIDOPSIS_FASTA, DATA
 from scan import encode
@@ -34,6 +33,7 @@ from variants import DISTANCE, HEADER, SCRIPTS, calibrated
 
 import import_model
 from genomesieve.bundle import load_bundle, save_bundle
+from genomesieve.processors import use_threads
 
 TOLERANCE = 1e-4
 COUNTS = {400: (500, 3), 10_000: (40, 3)}
@@ -164,7 +164,7 @@ def main() -> None:
     arguments = quick_parser(__doc__).parse_args()
     if not ARABIDOPSIS_FASTA.is_file():
         raise SystemExit(f"nothing is measured: {DATA} does not hold {ARABIDOPSIS_FASTA.name}")
-    torch.set_num_threads(1)
+    use_threads(1)
     rows, details = [], {}
     with tempfile.TemporaryDirectory() as temporary:
         for size, (count, repeats) in (QUICK if arguments.quick else COUNTS).items():

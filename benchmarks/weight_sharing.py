@@ -49,6 +49,7 @@ from genomesieve.alphabet import DNA  # noqa: E402
 from genomesieve.architecture import Architecture, resolve_architecture  # noqa: E402
 from genomesieve.bootstrap import percentile_interval  # noqa: E402
 from genomesieve.convolutions import Convolution  # noqa: E402
+from genomesieve.processors import use_threads  # noqa: E402
 
 YEAST = DATA / "saccharomyces_cerevisiae_R64"
 WORD = "TGACTCAGCA"
@@ -273,7 +274,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.quick:
         options.steps, options.seeds, options.sizes, options.rates = 4, 2, [60], [1e-2]
-    torch.set_num_threads(1)
+    use_threads(1)
     tested = 50 if options.quick else 500
     sets = [planted_data(max(options.sizes) * options.seeds, tested)]
     if YEAST.is_dir() and not options.quick:

@@ -68,6 +68,7 @@ from genomesieve.low_rank import add_low_rank, merge_low_rank
 from genomesieve.memory_limits import ADVICE
 from genomesieve.networks import build_network, set_prior
 from genomesieve.norms import batch_norms
+from genomesieve.processors import use_threads
 from genomesieve.replay import with_old_windows
 from genomesieve.training import Trainer
 from genomesieve.training_data import (
@@ -259,7 +260,7 @@ class Adaptation:
 
 def adapt(arguments: argparse.Namespace) -> None:
     """Train with every setting that is to be tried, choose, and write the model folder."""
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     check_genome_arguments(arguments)
     work = Adaptation(arguments)
     method = work.settings.method

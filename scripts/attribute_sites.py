@@ -39,7 +39,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from genomesieve.attribution import (
     METHODS,
@@ -63,6 +62,7 @@ from genomesieve.genome import EncodedGenome, check_intervals
 from genomesieve.laboratory_statistics import bundle_of_scan
 from genomesieve.model_description import require_calibrated
 from genomesieve.places import read_places
+from genomesieve.processors import use_threads
 from genomesieve.promises import operating_threshold
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> None:
             found = getattr(arguments, name)
             raise InputError(f"--{name}: found {found}; expected at least {least}")
     device = choose_devices(arguments.device)[0]
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     bundle = load_bundle(arguments.model, arguments.network_code)
     require_sequence_alone(bundle, arguments.model)
     genome = EncodedGenome.open(arguments.genome_folder)

@@ -59,6 +59,7 @@ from genomesieve.laboratory_statistics import bundle_for_genome
 from genomesieve.layout import ScanLayout, make_layout
 from genomesieve.planning import PRECISIONS, ScanPlan, plan_scan
 from genomesieve.precision import compare_precisions
+from genomesieve.processors import use_threads
 from genomesieve.scan_files import read_calibrated_model
 from genomesieve.scanner import Scanner, scan_bins
 from genomesieve.score_counts import FILE as SCORE_COUNTS
@@ -147,7 +148,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def calibrate(arguments: argparse.Namespace) -> None:
     """Scan the calibrate parts, calibrate every class, write the bundle."""
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     check_genome_arguments(arguments)
     settings = read_settings(arguments.settings)
     bundle = load_bundle(arguments.model, arguments.network_code)

@@ -30,7 +30,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from genomesieve.bundle import Bundle, load_bundle, require_sequence_alone
 from genomesieve.command_line import (
@@ -49,6 +48,7 @@ from genomesieve.laboratory_statistics import bundle_for_genome
 from genomesieve.layout import whole_layout
 from genomesieve.mutagenesis import MutantScorer, SiteWindows, cut_windows
 from genomesieve.places import read_places
+from genomesieve.processors import use_threads
 from genomesieve.progress import watched
 from genomesieve.sequence_design import (
     Designer,
@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace) -> None:
             raise InputError(f"--{name}: found {found}; expected at least {least}")
     protected = [read_offsets(text) for text in arguments.protect]
     device = choose_devices(arguments.device)[0]
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     bundle = load_bundle(arguments.model, arguments.network_code)
     require_sequence_alone(bundle, arguments.model)
     target = make_target(arguments.target, bundle.classes)

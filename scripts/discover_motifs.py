@@ -39,7 +39,6 @@ from pathlib import Path
 import numba
 import numpy as np
 import pandas as pd
-import torch
 from memelite.io import write_meme
 
 from genomesieve.attributed_sites import HYPOTHETICAL, AttributedSites, read_attributed_sites
@@ -53,6 +52,7 @@ from genomesieve.found_motifs import FILTER, FoundMotif
 from genomesieve.motif_discovery import DiscoverySettings, default_settings, discover
 from genomesieve.motif_hits import P_VALUE, locate
 from genomesieve.motif_matching import MotifDatabase, load_database, match_motifs
+from genomesieve.processors import use_threads
 from genomesieve.progress import watched
 
 logger = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def run(arguments: argparse.Namespace) -> None:
     """Find motifs, match them, look where they stand, and write the files."""
     check(arguments)
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     numba.set_num_threads(min(arguments.threads, numba.config.NUMBA_NUM_THREADS))
     # modisco-lite draws from its own seeds; what else may draw from the global one is settled too.
     np.random.seed(arguments.seed)

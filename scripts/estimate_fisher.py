@@ -18,8 +18,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from genomesieve.adaptation_settings import FisherSettings
 from genomesieve.bundle import Bundle, load_bundle
 from genomesieve.command_line import (
@@ -46,6 +44,7 @@ from genomesieve.devices import choose_device
 from genomesieve.errors import InputError
 from genomesieve.fisher import count_observations, estimate_fisher
 from genomesieve.labelled_genome import open_labelled_genomes, read_splits
+from genomesieve.processors import use_threads
 from genomesieve.training_data import open_training_data, read_windows
 from genomesieve.training_settings import TrainingSettings
 
@@ -86,7 +85,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def estimate(arguments: argparse.Namespace) -> None:
     """Estimate the Fisher information of the last stage and write it with older ones."""
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     check_genome_arguments(arguments)
     settings = FisherSettings.from_mapping(arguments.settings)
     bundle = load_bundle(arguments.model, arguments.network_code)

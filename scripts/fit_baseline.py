@@ -61,6 +61,7 @@ from genomesieve.labelled_genome import (
 )
 from genomesieve.motifs import find_motifs, read_jaspar
 from genomesieve.networks import build_network
+from genomesieve.processors import use_threads
 from genomesieve.settings import complete_settings, require_above_zero
 
 logger = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def fit(arguments: argparse.Namespace) -> None:
     """Fit the baseline and write its folder."""
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     check_genome_arguments(arguments)
     names = list(arguments.classes)
     stranded = shared_strandedness(arguments.classes)

@@ -46,6 +46,7 @@ from genomesieve.labels_on_bins import label_bins
 from genomesieve.laboratory_statistics import bundle_for_genome
 from genomesieve.layout import make_layout
 from genomesieve.planning import PRECISIONS, plan_scan
+from genomesieve.processors import use_threads
 from genomesieve.scanner import Scanner
 from genomesieve.settings import complete_settings, require_above_zero
 from genomesieve.signals import with_signals
@@ -86,7 +87,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def harvest(arguments: argparse.Namespace) -> None:
     """Scan the training part of every genome and write the best non-sites."""
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     check_genome_arguments(arguments)
     settings = read_settings(arguments.settings)
     bundle = load_bundle(arguments.model)

@@ -34,6 +34,7 @@ from genomesieve.errors import InputError
 from genomesieve.files import file_digest
 from genomesieve.labelled_genome import shared_strandedness
 from genomesieve.networks import with_strands
+from genomesieve.processors import use_threads
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def import_network(arguments: argparse.Namespace) -> None:
     """Load code and weights, try them, and write the model folder."""
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     architecture = resolve_architecture(arguments.model)
     if not isinstance(architecture.settings, CustomSettings):
         raise InputError(f"model.preset is {architecture.settings.preset!r}; expected custom")

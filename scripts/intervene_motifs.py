@@ -38,7 +38,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from genomesieve.bundle import Bundle, load_bundle, require_sequence_alone
 from genomesieve.command_line import (
@@ -62,6 +61,7 @@ from genomesieve.motif_interventions import (
 )
 from genomesieve.motif_matrices import MotifMatrix, choose_motifs, read_motifs
 from genomesieve.mutagenesis import MutantScorer, cut_windows
+from genomesieve.processors import use_threads
 from genomesieve.site_interventions import (
     SITE_COLUMNS,
     SiteMeter,
@@ -135,7 +135,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Measure everything and write the files."""
     settings, at_sites = settings_of(arguments)
     device = choose_devices(arguments.device)[0]
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     bundle = load_bundle(arguments.model, arguments.network_code)
     require_sequence_alone(bundle, arguments.model)
     genome = EncodedGenome.open(arguments.genome_folder)

@@ -65,6 +65,7 @@ from genomesieve.genome import EncodedGenome
 from genomesieve.gradients import Gradients
 from genomesieve.model_description import require_calibrated
 from genomesieve.mutagenesis import cut_windows
+from genomesieve.processors import use_threads
 from genomesieve.progress import watched
 from genomesieve.promises import operating_threshold
 
@@ -91,7 +92,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Measure the attention at the sites and write the files."""
     if arguments.draws < 1:
         raise InputError(f"--draws: found {arguments.draws}; expected at least 1")
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     device = choose_devices(arguments.device)[0]
     bundle = load_bundle(arguments.model, arguments.network_code)
     if not attention_layers(bundle.network):

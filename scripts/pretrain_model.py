@@ -64,6 +64,7 @@ from genomesieve.pretraining_settings import (
     check_window,
     resolve_pretraining,
 )
+from genomesieve.processors import use_threads
 from genomesieve.unlabelled import HeldOutWindows, MaskedWindows, Stretches
 
 logger = logging.getLogger(__name__)
@@ -122,7 +123,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def pretrain(arguments: argparse.Namespace) -> None:
     """Read everything, train, measure perplexity and write."""
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     device = choose_device(arguments.device)
     architecture = resolve_pretraining(arguments.model, arguments.reverse_complement)
     settings = PretrainingSettings.from_mapping(arguments.training)

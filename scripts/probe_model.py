@@ -127,6 +127,7 @@ from genomesieve.probed_properties import (
     sequence_properties,
     site_distance,
 )
+from genomesieve.processors import use_threads
 from genomesieve.progress import watched
 from genomesieve.representation_similarity import compare_states
 from genomesieve.signals import with_signals
@@ -224,7 +225,7 @@ def run(arguments: argparse.Namespace) -> None:
                 f"--{option} names {unknown[0]}; expected some of {', '.join(arguments.genome)}"
             )
     device = choose_devices(arguments.device)[0]
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     whole = load_bundle(arguments.model, arguments.network_code)
     bundle = member_bundle(whole, arguments.member)
     layers = list_layers(bundle.network, bundle.architecture, len(bundle.signals))

@@ -54,6 +54,7 @@ from genomesieve.laboratory_statistics import bundle_for_genome
 from genomesieve.layout import ScanLayout, make_layout
 from genomesieve.model_description import require_calibrated
 from genomesieve.planning import ScanPlan
+from genomesieve.processors import use_threads
 from genomesieve.promises import operating_threshold
 from genomesieve.reduction import Reduced, reduce_scores
 from genomesieve.scanner import Scanner, cut_rows
@@ -114,7 +115,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def scan(arguments: argparse.Namespace) -> None:
     """Scan the shard on its devices and write its files."""
     devices = choose_devices(arguments.devices)
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     task = open_task(arguments)
     parts = divide_rows(task.wanted, len(devices))
     begin = time.monotonic()
@@ -202,7 +203,7 @@ def scan_by_processes(
 
 def scan_part(arguments: argparse.Namespace, device: str, rows: range, folder: Path) -> None:
     """Scan some rows of the shard; the work of one of several processes."""
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     task = open_task(arguments)
     scan_rows(task, torch.device(device), rows, folder, arguments.keep_scores)
 

@@ -44,7 +44,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from genomesieve.bundle import load_bundle
 from genomesieve.command_line import (
@@ -59,6 +58,7 @@ from genomesieve.files import whole_file, write_json
 from genomesieve.genome import EncodedGenome
 from genomesieve.laboratory_statistics import bundle_for_genome
 from genomesieve.layout import whole_layout
+from genomesieve.processors import use_threads
 from genomesieve.progress import watched
 from genomesieve.scanner import Scanner
 from genomesieve.variant_effects import VariantScorer, variant_scanner_plan
@@ -103,7 +103,7 @@ def score(arguments: argparse.Namespace) -> None:
             found = getattr(arguments, name)
             raise InputError(f"--{name}: found {found}; expected at least {least}")
     device = choose_device(arguments.device)
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     bundle = load_bundle(arguments.model, arguments.network_code)
     plan = variant_scanner_plan(bundle, arguments.precision)
     genome = EncodedGenome.open_checked(arguments.genome_folder, arguments.genome_folder.name)

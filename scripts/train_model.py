@@ -73,6 +73,7 @@ from genomesieve.motifs import Motif, find_motifs, read_jaspar
 from genomesieve.networks import build_network, set_prior
 from genomesieve.pretrained import TRUNK, read_trunk
 from genomesieve.pretraining_settings import TransferSettings
+from genomesieve.processors import use_threads
 from genomesieve.signal_scaling import set_signal_scale, training_moments
 from genomesieve.training import Trainer
 from genomesieve.training_data import (
@@ -201,7 +202,7 @@ def parse_description(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def describe(arguments: argparse.Namespace) -> None:
     """Print parameters, receptive field, operations and speed of networks."""
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     device = choose_device(arguments.device)
     models = [arguments.model] if arguments.model else [{"preset": name} for name in NETWORKS]
     rest = arguments.outputs, arguments.labels, arguments.reverse_complement, device
@@ -248,7 +249,7 @@ def train_together(
 
 def train_on(arguments: argparse.Namespace, device: torch.device, workers: Workers) -> None:
     """Read everything, train, and let the first process write the model folder."""
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     architecture = resolve_network(arguments.model)
     settings = TrainingSettings.from_mapping(arguments.training)
     transfer = transfer_settings(arguments, settings)

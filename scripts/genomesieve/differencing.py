@@ -1,28 +1,41 @@
 """What a changed piece of a sequence changes in a network, and nothing else computed again.
 
 A traced network (see `inference`) runs once on the reference. For mutants only the part of every
-layer's output that the changed bases reach is computed, between reference values on both sides; and
-of that only positions that some prediction looks at: above a convolution of dilation 8 that feeds
-one prediction these are every eighth. Both follow from the graph: backwards it says which positions
-each layer needs, as an arithmetic progression; forwards which of them changed, as one stretch.
-Convolutions, pools, crops and everything that works position by position are known; any other layer
-(recurrence, attention) gets all its positions, so that the answer is always that of the whole
-network, to rounding. The idea is that of fastISM (Nair et al. 2022), taken to dilated networks by
-the thinning.
+layer's output that the changed bases reach is computed; and of that only positions that some
+prediction looks at: above a convolution of dilation 8 that feeds one prediction these are every
+eighth. Both follow from the graph: backwards it says which positions each layer needs, as an
+arithmetic progression; forwards which of them changed, as one stretch. What is passed on is the
+difference to the reference: it is zero beside the stretch, so that a convolution, which is linear,
+takes that stretch alone, and no reference values around it. Convolutions, pools, crops and
+everything that works position by position are known; any other layer (recurrence, attention) gets
+all its positions, so that the answer is always that of the whole network, to rounding. The idea is
+that of fastISM (Nair et al. 2022), taken to dilated networks by the thinning.
 """
 
 from __future__ import annotations
 
-import math
 import operator
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+import re
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
+from genomesieve.change_rules import (
+    ConvolutionRule,
+    CropRule,
+    LinearRule,
+    OneMaximumRule,
+    OpaqueRule,
+    PositionRule,
+    RectifierRule,
+    ReverseRule,
+    Rule,
+    SlidingRule,
+    SumRule,
+)
+from genomesieve.changed_parts import Grid, LayerInput, Part, View, join_grids, part_of
 from genomesieve.inference import ImageConvolution, ScaleShift
 from genomesieve.norms import ChannelNorm
 from genomesieve.pooling import SlidingMaximum
@@ -36,241 +49,13 @@ _FUNCTIONS_BY_POSITION = (
     *(torch.maximum, torch.relu, torch.tanh, torch.sigmoid, torch.exp, torch.logaddexp),
     *(functional.relu, functional.gelu, functional.silu, functional.leaky_relu),
 )
-_METHODS_BY_POSITION = ("exp", "relu", "tanh", "sigmoid", "contiguous", "float", "unsqueeze")
-_METHODS_BY_POSITION += ("squeeze",)
+_LINEAR_METHODS = ("contiguous", "float", "unsqueeze", "squeeze", "flip")
+_METHODS_BY_POSITION = ("exp", "relu", "tanh", "sigmoid", *_LINEAR_METHODS)
+_RECTIFIERS = (torch.relu, functional.relu, "relu")
 
 
 class NotTraceable(Exception):
     """A network does something for which there is no rule; it is run as a whole."""
-
-
-class Grid(NamedTuple):
-    """Positions start, start + step, ... of one layer's output."""
-
-    start: int
-    step: int
-    count: int
-
-    @property
-    def last(self) -> int:
-        """The last position."""
-        return self.start + self.step * (self.count - 1)
-
-
-class Part(NamedTuple):
-    """What changed of a layer's output: `values` (rows, ..., n) from `first` on, in grid steps."""
-
-    first: int
-    values: Tensor
-
-    @property
-    def end(self) -> int:
-        """One past the last changed place."""
-        return self.first + self.values.shape[-1]
-
-
-def _progression(start: int, last: int, *steps: int) -> Grid:
-    """Return the coarsest progression from start to last that all steps fit; 0 is no step."""
-    step = math.gcd(*steps, last - start) or 1
-    return Grid(start, step, (last - start) // step + 1)
-
-
-def _join(one: Grid | None, other: Grid) -> Grid:
-    """Return a progression that holds two."""
-    if one is None:
-        return other
-    steps = [grid.step for grid in (one, other) if grid.count > 1]
-    first, last = min(one.start, other.start), max(one.last, other.last)
-    return _progression(first, last, abs(one.start - other.start), *steps)
-
-
-@dataclass(frozen=True)
-class _View:
-    """The positions that a layer needs among those that its input has."""
-
-    offset: int
-    stride: int
-    count: int
-
-    @classmethod
-    def of(cls, need: Grid, have: Grid) -> _View:
-        """Find a grid in a finer one."""
-        stride = need.step // have.step if need.count > 1 else 1
-        return cls((need.start - have.start) // have.step, stride, need.count)
-
-    def reference(self, x: Tensor) -> Tensor:
-        """Take them of a reference (..., positions)."""
-        return x[..., self.offset : self.offset + self.stride * (self.count - 1) + 1 : self.stride]
-
-    def part(self, part: Part | None) -> Part | None:
-        """Take them of what changed; None where nothing of it did."""
-        if part is None:
-            return None
-        first = max(-((self.offset - part.first) // self.stride), 0)
-        begin = self.offset + self.stride * first - part.first
-        values = part.values[..., begin :: self.stride][..., : max(self.count - first, 0)]
-        return Part(first, values) if values.shape[-1] else None
-
-
-class _Input(NamedTuple):
-    """A layer's input: the reference (sites, ..., n) and what changed of it in every mutant."""
-
-    reference: Tensor
-    part: Part | None
-
-    def rows(self, low: int, high: int, mutants: int) -> Tensor:
-        """Return the places [low, high) of all mutants, (sites * mutants, ..., high - low)."""
-        reference = self.reference[..., low:high]
-        sites = reference.shape[0]
-        shape = (sites * mutants, *reference.shape[1:])
-        layout = torch.channels_last if reference.ndim == 4 else torch.contiguous_format
-        if self.part is not None:
-            first, end = max(low, self.part.first), min(high, self.part.end)
-            begin = self.part.first
-            if (first, end) == (low, high):
-                return self.part.values[..., first - begin : end - begin]
-        result = torch.empty(shape, dtype=reference.dtype, device=reference.device,
-                             memory_format=layout)  # fmt: skip
-        by_site = result.unflatten(0, (sites, mutants))
-        if self.part is None or first >= end:
-            by_site.copy_(reference.unsqueeze(1))
-            return result
-        by_site[..., : first - low].copy_(reference[..., : first - low].unsqueeze(1))
-        result[..., first - low : end - low] = self.part.values[..., first - begin : end - begin]
-        by_site[..., end - low :].copy_(reference[..., end - low :].unsqueeze(1))
-        return result
-
-
-class _Rule:
-    """How one kind of layer needs, computes and passes on positions."""
-
-    def needs(self, out: Grid) -> list[Grid]:
-        """Return the positions of each input for some of the output."""
-        raise NotImplementedError
-
-    def whole(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Compute the reference."""
-        raise NotImplementedError
-
-    def change(self, inputs: Sequence[_Input], mutants: int) -> Part | None:
-        """Compute what changed."""
-        raise NotImplementedError
-
-
-class _Slide(_Rule):
-    """A convolution or pool: every output from `taps` inputs that are `dilation` apart."""
-
-    def __init__(self, run: Callable, taps: int, dilation: int, stride: int, out: Grid):
-        self.run, self.taps = run, taps
-        start, last = out.start * stride, out.last * stride + dilation * (taps - 1)
-        between = out.step * stride if out.count > 1 else 0
-        taken = dilation if taps > 1 else 0
-        self.need = _progression(start, last, between, taken)
-        self.count = out.count
-        # A single output has no stride, a single tap no dilation.
-        self.stride = between // self.need.step or 1
-        self.dilation = taken // self.need.step or 1
-
-    def needs(self, out: Grid) -> list[Grid]:
-        return [self.need]
-
-    def whole(self, inputs: Sequence[Tensor]) -> Tensor:
-        return self.run(inputs[0], self.stride, self.dilation)
-
-    def change(self, inputs: Sequence[_Input], mutants: int) -> Part | None:
-        part, reach = inputs[0].part, self.dilation * (self.taps - 1)
-        low = max(-((reach - part.first) // self.stride), 0)
-        high = min((part.end - 1) // self.stride + 1, self.count)
-        if low >= high:
-            return None
-        rows = inputs[0].rows(low * self.stride, (high - 1) * self.stride + reach + 1, mutants)
-        return Part(low, self.run(rows, self.stride, self.dilation))
-
-
-class _OneMaximum(_Slide):
-    """The maximum over all that there is: of what changed, and of the reference beside it."""
-
-    def whole(self, inputs: Sequence[Tensor]) -> Tensor:
-        x = inputs[0]
-        lowest = torch.full_like(x[..., :1], -torch.inf)
-        self.before = torch.cat([lowest, x.cummax(-1).values], -1)
-        self.after = torch.cat([x.flip(-1).cummax(-1).values.flip(-1), lowest], -1)
-        return x.amax(-1, keepdim=True)
-
-    def change(self, inputs: Sequence[_Input], mutants: int) -> Part | None:
-        part = inputs[0].part
-        first, end = part.first, part.end
-        rest = torch.maximum(self.before[..., first], self.after[..., end])
-        changed = part.values.amax(-1).unflatten(0, (-1, mutants))
-        return Part(0, torch.maximum(changed, rest.unsqueeze(1)).flatten(0, 1).unsqueeze(-1))
-
-
-class _ByPosition(_Rule):
-    """Anything of which a position of the output sees that position of each input alone."""
-
-    def __init__(self, run: Callable, inputs: int):
-        self.run, self.inputs = run, inputs
-
-    def needs(self, out: Grid) -> list[Grid]:
-        return [out] * self.inputs
-
-    def whole(self, inputs: Sequence[Tensor]) -> Tensor:
-        return self.run(*inputs)
-
-    def change(self, inputs: Sequence[_Input], mutants: int) -> Part | None:
-        parts = [one.part for one in inputs if one.part is not None]
-        low, high = min(part.first for part in parts), max(part.end for part in parts)
-        return Part(low, self.run(*(one.rows(low, high, mutants) for one in inputs)))
-
-
-class _Crop(_Rule):
-    """A slice along the sequence."""
-
-    def __init__(self, first: int):
-        self.first = first
-
-    def needs(self, out: Grid) -> list[Grid]:
-        return [out._replace(start=out.start + self.first)]
-
-    def whole(self, inputs: Sequence[Tensor]) -> Tensor:
-        return inputs[0]
-
-    def change(self, inputs: Sequence[_Input], mutants: int) -> Part | None:
-        return inputs[0].part
-
-
-class _Reverse(_Rule):
-    """The sequence read backwards."""
-
-    def __init__(self, length: int, out: Grid):
-        self.length, self.count = length, out.count
-
-    def needs(self, out: Grid) -> list[Grid]:
-        return [out._replace(start=self.length - 1 - out.last)]
-
-    def whole(self, inputs: Sequence[Tensor]) -> Tensor:
-        return inputs[0].flip(-1)
-
-    def change(self, inputs: Sequence[_Input], mutants: int) -> Part | None:
-        part = inputs[0].part
-        return Part(self.count - part.end, part.values.flip(-1))
-
-
-class _Opaque(_Rule):
-    """Anything else: from all positions of its inputs to all of its output."""
-
-    def __init__(self, run: Callable, lengths: Sequence[int]):
-        self.run, self.lengths = run, lengths
-
-    def needs(self, out: Grid) -> list[Grid]:
-        return [Grid(0, 1, length) for length in self.lengths]
-
-    def whole(self, inputs: Sequence[Tensor]) -> Tensor:
-        return self.run(*inputs)
-
-    def change(self, inputs: Sequence[_Input], mutants: int) -> Part | None:
-        rows = [one.rows(0, one.reference.shape[-1], mutants) for one in inputs]
-        return Part(0, self.run(*rows))
 
 
 class Differencer:
@@ -339,16 +124,22 @@ class Differencer:
         parts: dict[fx.Node, Part | None] = {}
         for node in self._follow:
             if node.op == "placeholder":
-                parts[node] = Part(first, changed.flatten(0, 1))
+                parts[node] = part_of(
+                    first, changed.flatten(0, 1), self._references[node], self._mutants
+                )
                 continue
             inputs = [
-                _Input(view.reference(self._references[one]), view.part(parts[one]))
+                LayerInput(view.reference(self._references[one]), view.part(parts[one]))
                 for one, view in self._inputs[node]
             ]
             same = all(one.part is None for one in inputs)
-            parts[node] = None if same else self._rules[node].change(inputs, self._mutants)
+            parts[node] = (
+                None
+                if same
+                else self._rules[node].change(inputs, self._references[node], self._mutants)
+            )
         reference = self._references[self._last]
-        rows = _Input(reference, parts[self._last]).rows(0, reference.shape[-1], self._mutants)
+        rows = LayerInput(reference, parts[self._last]).rows(0, reference.shape[-1], self._mutants)
         return rows.unflatten(0, (self._sites, self._mutants))
 
     def _is_followed(self, node: fx.Node) -> bool:
@@ -367,7 +158,7 @@ class Differencer:
         self._last = output.args[0]
         if self._last not in self._follow:
             raise NotTraceable("the network returns no tensor")
-        self._rules: dict[fx.Node, _Rule] = {}
+        self._rules: dict[fx.Node, Rule] = {}
         needed: dict[fx.Node, Grid] = {self._last: self._everything(self._last)}
         asked: dict[fx.Node, list[tuple[fx.Node, Grid]]] = {}
         for node in reversed(self._follow):
@@ -378,15 +169,15 @@ class Differencer:
                 continue
             sources = [one for one in node.all_input_nodes if one in self._follow]
             rule = self._rule(node, sources, needed[node])
-            if isinstance(rule, _Opaque):
+            if isinstance(rule, OpaqueRule):
                 needed[node] = self._everything(node)
             self._rules[node] = rule
             asked[node] = list(zip(sources, rule.needs(needed[node])))
             for source, grid in asked[node]:
-                needed[source] = _join(needed.get(source), grid)
+                needed[source] = join_grids(needed.get(source), grid)
         self._follow = [node for node in self._follow if node in needed]
         self._inputs = {
-            node: [(one, _View.of(grid, needed[one])) for one, grid in pairs]
+            node: [(one, View.of(grid, needed[one])) for one, grid in pairs]
             for node, pairs in asked.items()
         }
 
@@ -394,7 +185,7 @@ class Differencer:
         """Return all positions of a node."""
         return Grid(0, 1, self._seen[node].shape[-1])
 
-    def _rule(self, node: fx.Node, sources: list[fx.Node], out: Grid) -> _Rule:
+    def _rule(self, node: fx.Node, sources: list[fx.Node], out: Grid) -> Rule:
         """Choose the rule of a node."""
         lengths = [self._seen[one].shape[-1] for one in sources]
         length = self._seen[node].shape[-1]
@@ -405,14 +196,32 @@ class Differencer:
             return slide
         crop = self._crop(node)
         if crop is not None:
-            return _Crop(crop)
+            return CropRule(crop)
         if node.op == "call_method" and node.target == "flip" and node.args[1:] == (-1,):
-            return _Reverse(length, out)
+            return ReverseRule(length, out)
         run = self._runner(node, sources)
         simple = _is_by_position(node, layer) and not self._sees_places(node, sources)
         if set(lengths) == {length} and (simple or self._picks(node)):
-            return _ByPosition(run, len(sources))
-        return _Opaque(run, lengths)
+            return self._rule_by_position(node, layer, sources, run)
+        return OpaqueRule(run, lengths)
+
+    def _rule_by_position(
+        self, node: fx.Node, layer: nn.Module | None, sources: list[fx.Node], run: Callable
+    ) -> PositionRule:
+        """Choose the rule of a node that works position by position."""
+        if isinstance(layer, ScaleShift):
+            return LinearRule(run, lambda difference: difference * layer.scale.to(difference.dtype))
+        if isinstance(layer, (nn.Identity, nn.Dropout)) or self._picks(node):
+            return LinearRule(run, run)
+        if node.op == "call_method" and node.target in _LINEAR_METHODS:
+            return LinearRule(run, run)
+        if isinstance(layer, nn.ReLU) or node.target in _RECTIFIERS:
+            return RectifierRule(run)
+        shapes = {self._seen[one].shape for one in sources}
+        added = node.target in (operator.add, torch.add) and not node.kwargs
+        if added and len(sources) == len(node.args) == 2 and len(shapes) == 1:
+            return SumRule(run)
+        return PositionRule(run, len(sources))
 
     def _crop(self, node: fx.Node) -> int | None:
         """Return where a slice of the last axis starts; None for anything else."""
@@ -485,38 +294,37 @@ def _without_in_place(network: fx.GraphModule) -> fx.GraphModule:
         if getattr(layer, "inplace", False):
             layer.inplace = False
     for node in network.graph.nodes:
-        if node.op == "call_method" and node.target == "add_":
-            node.op, node.target = "call_function", operator.add
+        if node.kwargs.get("inplace"):
+            node.kwargs = {**node.kwargs, "inplace": False}
+        if node.op == "call_method" and re.search("[^_]_$", node.target):
+            _write_beside(node)
     network.recompile()
     return network
 
 
-def _slide_of(layer: nn.Module, out: Grid) -> _Slide | None:
+def _write_beside(node: fx.Node) -> None:
+    """Turn a method that works in place, like `relu_`, into the one that does not."""
+    plain = node.target.rstrip("_")
+    if plain == "add":
+        node.op, node.target = "call_function", operator.add
+    elif hasattr(Tensor, plain):
+        node.target = plain
+    else:
+        raise NotTraceable(f"{node.name} works in place")
+
+
+def _slide_of(layer: nn.Module, out: Grid) -> SlidingRule | None:
     """Return the rule of a convolution or pool without padding; None for anything else."""
     if isinstance(layer, ImageConvolution):
         settings = layer.settings
         if settings["padding"] not in ((0, 0), "valid") or layer.weight.shape[2] != 1:
             return None
-
-        def convolve(x: Tensor, stride: int, dilation: int) -> Tensor:
-            return _convolve(layer, x, stride, dilation)
-
-        taps = layer.weight.shape[-1]
-        return _Slide(convolve, taps, settings["dilation"][1], settings["stride"][1], out)
+        return ConvolutionRule(layer, out)
     if isinstance(layer, SlidingMaximum):
         return _maximum(layer.bin_bp + 2 * layer.margin, layer.bin_bp, out)
     if isinstance(layer, nn.MaxPool2d) and _is_plain_pool(layer):
         return _maximum(layer.kernel_size[1], layer.stride[1], out)
     return None
-
-
-def _convolve(layer: ImageConvolution, x: Tensor, stride: int, dilation: int) -> Tensor:
-    """Run a convolution with another stride and dilation."""
-    x = x.unsqueeze(2) if layer.flat else x
-    x = x.contiguous(memory_format=torch.channels_last)
-    steps = ((1, stride), (0, 0), (1, dilation), layer.settings["groups"])
-    y = functional.conv2d(x, layer.weight, layer.bias, *steps)
-    return y.squeeze(2) if layer.flat else y
 
 
 def _is_plain_pool(layer: nn.MaxPool2d) -> bool:
@@ -528,16 +336,16 @@ def _is_plain_pool(layer: nn.MaxPool2d) -> bool:
     return plain and not layer.ceil_mode and not layer.return_indices
 
 
-def _maximum(window: int, step: int, out: Grid) -> _Slide:
+def _maximum(window: int, step: int, out: Grid) -> SlidingRule:
     """Return the rule of a maximum pool."""
 
     def run(x: Tensor, stride: int, dilation: int) -> Tensor:
         return functional.max_pool2d(x, (1, window), (1, stride))
 
-    return (_OneMaximum if out.count == 1 else _Slide)(run, window, 1, step, out)
+    return (OneMaximumRule if out.count == 1 else SlidingRule)(run, window, 1, step, out)
 
 
-def _average_of(node: fx.Node, out: Grid) -> _Slide | None:
+def _average_of(node: fx.Node, out: Grid) -> SlidingRule | None:
     """Return the rule of an average pool along the sequence; None for anything else."""
     if node.target is not functional.avg_pool2d or len(node.args) != 3 or node.kwargs:
         return None
@@ -548,7 +356,7 @@ def _average_of(node: fx.Node, out: Grid) -> _Slide | None:
     def run(x: Tensor, stride: int, dilation: int) -> Tensor:
         return functional.avg_pool2d(x, (1, window), (1, stride))
 
-    return _Slide(run, window, 1, step, out)
+    return SlidingRule(run, window, 1, step, out)
 
 
 def _is_by_position(node: fx.Node, layer: nn.Module | None) -> bool:

@@ -10,7 +10,7 @@ import torch
 
 from attributed_models import MODELS, make_bundle, matrix_bundle, random_windows
 from genomesieve.alphabet import DNA
-from genomesieve.differencing import _Opaque
+from genomesieve.change_rules import OpaqueRule
 from genomesieve.genome import EncodedGenome
 from genomesieve.mutagenesis import MutantScorer, cut_windows, measure_effects
 from genomesieve.networks import log_odds
@@ -103,7 +103,7 @@ def test_dense_presets_are_followed_to_the_end(preset):
     """No layer of theirs is computed at places that nothing reached."""
     scorer = MutantScorer(make_bundle({"preset": preset, "channels": 8}), 0)
     kinds = {type(rule) for rule in scorer._differencer._rules.values()}
-    assert _Opaque not in kinds
+    assert OpaqueRule not in kinds
     if preset == "spliceai":
         # Dilation 4 at the top: three of four positions of the layers below are never looked at.
         counts = [
