@@ -28,6 +28,7 @@ from genomesieve.batches import one_hot  # noqa: E402
 from genomesieve.genome import EncodedGenome  # noqa: E402
 from genomesieve.layout import make_layout  # noqa: E402
 from genomesieve.planning import plan_scan  # noqa: E402
+from genomesieve.processors import keep_freed_memory  # noqa: E402
 from genomesieve.regions import parse_regions  # noqa: E402
 from genomesieve.scanner import Scanner  # noqa: E402
 from genomesieve.scores import decode_scores  # noqa: E402
@@ -132,6 +133,7 @@ def main() -> int:
     ours_bases = 400_000 if arguments.quick else 20_000_000
     peer_bases = 10_000 if arguments.quick else 200_000
     repeats = 1 if arguments.quick else 5
+    keep_freed_memory()
     torch.manual_seed(0)
     model = WindowModel().eval()
     dense = DenseWindowModel(model, WINDOW, STEP)
