@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,9 +26,11 @@ from networks import DenseWindowModel, WindowModel, bundle_of  # noqa: E402
 import encode_genome  # noqa: E402
 from genomesieve.alphabet import DNA  # noqa: E402
 from genomesieve.batches import one_hot  # noqa: E402
+from genomesieve.bundle import Bundle  # noqa: E402
 from genomesieve.genome import EncodedGenome  # noqa: E402
 from genomesieve.layout import make_layout  # noqa: E402
-from genomesieve.planning import plan_scan  # noqa: E402
+from genomesieve.planning import has_bfloat16, plan_scan  # noqa: E402
+from genomesieve.precision import LARGEST_LIMIT, MEDIAN_LIMIT  # noqa: E402
 from genomesieve.processors import keep_freed_memory  # noqa: E402
 from genomesieve.regions import parse_regions  # noqa: E402
 from genomesieve.scanner import Scanner  # noqa: E402
@@ -138,59 +141,78 @@ def main() -> int:
     model = WindowModel().eval()
     dense = DenseWindowModel(model, WINDOW, STEP)
     bundle = bundle_of(dense, dense.geometry, ["a", "b"], "independent", False)
-    plan, reasons = plan_scan(bundle, torch.device("cpu"))
-    print("\n".join(reasons))
-    scanner = Scanner(bundle, plan, torch.device("cpu"))
+    scanners = make_scanners(bundle)
+    results: dict[str, np.ndarray] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         fasta = folder / "genome.fa"
         write_fasta(fasta, ours_bases)
-        results: dict[str, np.ndarray] = {}
-        runs = {
-            "ours": lambda: results.update(ours=scan_file(fasta, folder / "codes", scanner)),
-            TANGERMEME: lambda: results.update(
-                {TANGERMEME: run_tangermeme(fasta, model, peer_bases)}
-            ),
-            SELENE: lambda: results.update(
-                {
-                    "Selene get_predictions_for_bed_file": run_selene(
-                        fasta, model, peer_bases, folder
-                    )
-                }
-            ),
+        runs: dict[str, Callable[[], np.ndarray]] = {
+            precision: lambda scanner=scanner: scan_file(fasta, folder / "codes", scanner)
+            for precision, scanner in scanners.items()
         }
-        seconds = side_by_side(runs, repeats)
-    rate = ours_bases / median(seconds["ours"])
+        runs[TANGERMEME] = lambda: run_tangermeme(fasta, model, peer_bases)
+        runs[SELENE] = lambda: run_selene(fasta, model, peer_bases, folder)
+        seconds = side_by_side({name: keep(results, name, run) for name, run in runs.items()},
+                               repeats)  # fmt: skip
     # The bin at `start` is the middle of the window that starts `context` before it.
     first = dense.geometry.context // STEP + 1
+    window = first * STEP - dense.geometry.context
     rows = []
-    for peer in (TANGERMEME, SELENE):
-        window = first * STEP - dense.geometry.context
-        expected = reference(model, fasta_codes(ours_bases), window, len(results[peer]))
-        found = decode_scores(results["ours"])[:, first : first + len(expected)].T
-        peer_scores = shifted_scores(model, results[peer])
-        difference = float(np.abs(found - expected).max())
-        peer_rate = peer_bases / median(seconds[peer])
-        ratio = rate / peer_rate
-        equal = difference <= 2e-3 and peer_scores <= 1e-4
-        rows.append(
-            Row(
-                "window model, 1,002 bp every 20 bp", "scan rate", "bp/s", rate, peer_rate,
-                f"{peer} {version('tangermeme' if 'tanger' in peer else 'selene-sdk')}",
-                ratio, f">= {REQUIRED}x", bool(ratio >= REQUIRED and equal),
-                f"2e-3 after rounding to float16 (found {difference:.1g}); peer and window model "
-                f"1e-4 (found {peer_scores:.1g})",
-            )
-        )  # fmt: skip
+    for precision in scanners:
+        rate = ours_bases / median(seconds[precision])
+        for peer in (TANGERMEME, SELENE):
+            expected = reference(model, fasta_codes(ours_bases), window, len(results[peer]))
+            found = decode_scores(results[precision])[:, first : first + len(expected)].T
+            peer_rate = peer_bases / median(seconds[peer])
+            own = shifted_scores(model, results[peer])
+            rows.append(make_row(precision, rate, peer, peer_rate, np.abs(found - expected), own))
     details = {
         "seconds": seconds, "bases": {"ours": ours_bases, "peers": peer_bases},
-        "network_only": network_rates(model, scanner, 5), "plan": plan.to_dict(),
+        "network_only": network_rates(model, scanners["float32"], 5),
+        "plans": {name: scanner.plan.to_dict() for name, scanner in scanners.items()},
     }  # fmt: skip
     versions = {name: version(name) for name in ("torch", "tangermeme", "selene-sdk")}
     if not arguments.quick:
         save("scan", rows, versions, details)
     print(details["network_only"])
     return 0
+
+
+def make_scanners(bundle: Bundle) -> dict[str, Scanner]:
+    """Return a scanner for each precision that the processor has units for."""
+    device = torch.device("cpu")
+    kinds = ["float32", "bfloat16"] if has_bfloat16(device) else ["float32"]
+    plans = {kind: plan_scan(bundle, device, precision=kind) for kind in kinds}
+    print("\n".join(line for _, reasons in plans.values() for line in reasons))
+    return {kind: Scanner(bundle, plan, device) for kind, (plan, _) in plans.items()}
+
+
+def keep(results: dict, name: str, run: Callable[[], np.ndarray]) -> Callable[[], None]:
+    """Return a run that leaves its scores in `results`."""
+    return lambda: results.__setitem__(name, run())
+
+
+def make_row(
+    precision: str, rate: float, peer: str, peer_rate: float, differences: np.ndarray, own: float
+) -> Row:
+    """Return the row of a precision beside a peer; `own` is how far the peer is from the model."""
+    if precision == "float32":
+        holds = differences.max() <= 2e-3
+        said = f"2e-3 after rounding to float16 (found {differences.max():.1g})"
+    else:
+        holds = differences.max() <= LARGEST_LIMIT and np.median(differences) <= MEDIAN_LIMIT
+        said = (
+            f"of log-odds: median {MEDIAN_LIMIT} (found {np.median(differences):.1g}), "
+            f"largest {LARGEST_LIMIT} (found {differences.max():.1g})"
+        )
+    ratio = rate / peer_rate
+    return Row(
+        f"window model, 1,002 bp every 20 bp, {precision}", "scan rate", "bp/s", rate, peer_rate,
+        f"{peer} {version('tangermeme' if 'tanger' in peer else 'selene-sdk')}", ratio,
+        f">= {REQUIRED}x", bool(ratio >= REQUIRED and holds and own <= 1e-4),
+        f"{said}; peer and window model 1e-4 (found {own:.1g})",
+    )  # fmt: skip
 
 
 def fasta_codes(bases: int) -> np.ndarray:
