@@ -107,13 +107,14 @@ def summarise(sequence: str, screen: str, full: bool) -> list[dict]:
 def keep(rows: list[dict], summary: list[dict], sequence: str, full: bool) -> None:
     """Put the rows of a sequence in the place of older ones of the same setting."""
     content = json.loads(FILE.read_text()) if FILE.is_file() else {"rows": [], "summary": []}
-    setting = "full" if full else "small"
+    setting, today = "full" if full else "small", date.today().isoformat()
+    rows, summary = ([{**row, "date": today} for row in part] for part in (rows, summary))
     others = {
         key: [r for r in content[key] if (r["sequence"], r["setting"]) != (sequence, setting)]
         for key in ("rows", "summary")
     }
     content = {
-        "benchmark": "forgetting", "date": date.today().isoformat(), "machine": machine(),
+        "benchmark": "forgetting", "date": today, "machine": machine(),
         "summary": [*others["summary"], *summary], "rows": [*others["rows"], *rows],
     }  # fmt: skip
     FILE.write_text(json.dumps(content, indent=1) + "\n")

@@ -19,7 +19,7 @@ Keys of a table:
 - `spread`: a field whose values become columns of their own, in their order, filled with the text
   `cell`; rows whose `columns` read the same are one line. `titles` renames these columns.
 
-Date and machine of the results stand below the table.
+Date and machine of the results stand below the table; rows may have a `date` of their own.
 """
 
 from __future__ import annotations
@@ -107,16 +107,17 @@ def table(wanted: Mapping, root: Path = ROOT) -> str:
     titles, *body = lines_of(rows, wanted)
     lines = [titles, ["---"] * len(titles), *body]
     text = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    return f"{text}\n{origin(content)}"
+    return f"{text}\n{origin(content, rows)}"
 
 
-def origin(content: Mapping | list) -> str:
-    """Say when and where results were recorded; empty where they do not tell."""
+def origin(content: Mapping | list, rows: Sequence[Mapping]) -> str:
+    """Say when and where rows were recorded; empty where the results do not tell."""
     if isinstance(content, list) or "date" not in content:
         return ""
+    date = max(row.get("date", content["date"]) for row in rows)
     place = content.get("machine", {})
     where = place.get("gpu") or f"{place.get('processor')}, {place.get('cores')} cores"
-    return f"\nRecorded on {content['date']} ({where}).\n"
+    return f"\nRecorded on {date} ({where}).\n"
 
 
 def rewrite(page: str, root: Path = ROOT) -> str:
