@@ -26,7 +26,15 @@ _KEPT_BANDS = 32
 
 
 class Rule:
-    """How one kind of layer needs, computes and passes on positions."""
+    """How one kind of layer needs, computes and passes on positions.
+
+    Attributes
+    ----------
+    kept : tuple of torch.Tensor
+        What `whole` leaves for `change`, beside references.
+    """
+
+    kept: tuple[Tensor, ...] = ()
 
     def needs(self, out: Grid) -> list[Grid]:
         """Return the positions of each input for some of the output."""
@@ -156,13 +164,15 @@ class OneMaximumRule(SlidingRule):
     def whole(self, inputs: Sequence[Tensor]) -> Tensor:
         x = inputs[0]
         lowest = torch.full_like(x[..., :1], -torch.inf)
-        self.before = torch.cat([lowest, x.cummax(-1).values], -1)
-        self.after = torch.cat([x.flip(-1).cummax(-1).values.flip(-1), lowest], -1)
+        before = torch.cat([lowest, x.cummax(-1).values], -1)
+        after = torch.cat([x.flip(-1).cummax(-1).values.flip(-1), lowest], -1)
+        self.kept = before, after
         return x.amax(-1, keepdim=True)
 
     def change(self, inputs: Sequence[LayerInput], out: Tensor, mutants: int) -> Part | None:
         first, end = inputs[0].part.first, inputs[0].part.end
-        rest = torch.maximum(self.before[..., first], self.after[..., end]).unsqueeze(1)
+        before, after = self.kept
+        rest = torch.maximum(before[..., first], after[..., end]).unsqueeze(1)
         changed = by_site(inputs[0].rows(first, end, mutants).amax(-1), mutants)
         return part_of(0, torch.maximum(changed, rest).flatten(0, 1).unsqueeze(-1), out, mutants)
 
@@ -204,11 +214,15 @@ class RectifierRule(PositionRule):
     def __init__(self, run: Callable):
         super().__init__(run, 1)
 
+    def whole(self, inputs: Sequence[Tensor]) -> Tensor:
+        self.kept = -inputs[0], inputs[0].clamp(max=0)
+        return super().whole(inputs)
+
     def change(self, inputs: Sequence[LayerInput], out: Tensor, mutants: int) -> Part | None:
         part = inputs[0].part
-        before = inputs[0].reference[..., part.first : part.end].unsqueeze(1)
-        difference = torch.maximum(by_site(part.difference, mutants), -before)
-        return Part(part.first, difference.add_(before.clamp(max=0)).flatten(0, 1))
+        lowest, below = (x[..., part.first : part.end].unsqueeze(1) for x in self.kept)
+        difference = torch.maximum(by_site(part.difference, mutants), lowest)
+        return Part(part.first, difference.add_(below).flatten(0, 1))
 
 
 class SumRule(PositionRule):

@@ -103,7 +103,8 @@ class Differencer:
 
     def bytes_of_references(self) -> int:
         """Return the memory that the last references take."""
-        return sum(value.numel() * value.element_size() for value in self._references.values())
+        kept = [one for rule in self._rules.values() for one in rule.kept]
+        return sum(one.numel() * one.element_size() for one in [*self._references.values(), *kept])
 
     def mutants(self, first: int, changed: Tensor) -> Tensor:
         """Score mutants of the last references.
