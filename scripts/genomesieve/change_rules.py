@@ -5,8 +5,6 @@ the reference, and the difference that mutants make to it. What is linear works 
 alone, which is zero beside the changed stretch.
 """
 
-# ruff: noqa: D102 (what the methods of rules do is said once, by Rule)
-
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -65,9 +63,11 @@ class SlidingRule(Rule):
         self.reach = self.dilation * (taps - 1)
 
     def needs(self, out: Grid) -> list[Grid]:
+        """Return the positions of each input for some of the output."""
         return [self.need]
 
     def whole(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Compute the reference."""
         return self.run(inputs[0], self.stride, self.dilation)
 
     def reached(self, part: Part) -> tuple[int, int]:
@@ -76,6 +76,7 @@ class SlidingRule(Rule):
         return low, min((part.end - 1) // self.stride + 1, self.count)
 
     def change(self, inputs: Sequence[LayerInput], out: Tensor, mutants: int) -> Part | None:
+        """Compute what changed."""
         low, high = self.reached(inputs[0].part)
         if low >= high:
             return None
@@ -102,6 +103,7 @@ class ConvolutionRule(SlidingRule):
         return y.squeeze(2) if layer.flat else y
 
     def change(self, inputs: Sequence[LayerInput], out: Tensor, mutants: int) -> Part | None:
+        """Compute what changed."""
         part = inputs[0].part
         low, high = self.reached(part)
         if low >= high:
@@ -162,6 +164,7 @@ class OneMaximumRule(SlidingRule):
     """The maximum over all that there is: of what changed, and of the reference beside it."""
 
     def whole(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Compute the reference."""
         x = inputs[0]
         lowest = torch.full_like(x[..., :1], -torch.inf)
         before = torch.cat([lowest, x.cummax(-1).values], -1)
@@ -170,6 +173,7 @@ class OneMaximumRule(SlidingRule):
         return x.amax(-1, keepdim=True)
 
     def change(self, inputs: Sequence[LayerInput], out: Tensor, mutants: int) -> Part | None:
+        """Compute what changed."""
         first, end = inputs[0].part.first, inputs[0].part.end
         before, after = self.kept
         rest = torch.maximum(before[..., first], after[..., end]).unsqueeze(1)
@@ -184,12 +188,15 @@ class PositionRule(Rule):
         self.run, self.inputs = run, inputs
 
     def needs(self, out: Grid) -> list[Grid]:
+        """Return the positions of each input for some of the output."""
         return [out] * self.inputs
 
     def whole(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Compute the reference."""
         return self.run(*inputs)
 
     def change(self, inputs: Sequence[LayerInput], out: Tensor, mutants: int) -> Part | None:
+        """Compute what changed."""
         parts = [one.part for one in inputs if one.part is not None]
         low, high = min(part.first for part in parts), max(part.end for part in parts)
         rows = self.run(*(one.rows(low, high, mutants) for one in inputs))
@@ -204,6 +211,7 @@ class LinearRule(PositionRule):
         self.slope = slope
 
     def change(self, inputs: Sequence[LayerInput], out: Tensor, mutants: int) -> Part | None:
+        """Compute what changed."""
         part = inputs[0].part
         return Part(part.first, self.slope(part.difference))
 
@@ -215,10 +223,12 @@ class RectifierRule(PositionRule):
         super().__init__(run, 1)
 
     def whole(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Compute the reference."""
         self.kept = -inputs[0], inputs[0].clamp(max=0)
         return super().whole(inputs)
 
     def change(self, inputs: Sequence[LayerInput], out: Tensor, mutants: int) -> Part | None:
+        """Compute what changed."""
         part = inputs[0].part
         lowest, below = (x[..., part.first : part.end].unsqueeze(1) for x in self.kept)
         difference = torch.maximum(by_site(part.difference, mutants), lowest)
@@ -232,6 +242,7 @@ class SumRule(PositionRule):
         super().__init__(run, 2)
 
     def change(self, inputs: Sequence[LayerInput], out: Tensor, mutants: int) -> Part | None:
+        """Compute what changed."""
         parts = [one.part for one in inputs if one.part is not None]
         low, high = min(part.first for part in parts), max(part.end for part in parts)
         wide, *others = sorted(parts, key=lambda part: part.first - part.end)
@@ -259,12 +270,15 @@ class CropRule(Rule):
         self.first = first
 
     def needs(self, out: Grid) -> list[Grid]:
+        """Return the positions of each input for some of the output."""
         return [out._replace(start=out.start + self.first)]
 
     def whole(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Compute the reference."""
         return inputs[0]
 
     def change(self, inputs: Sequence[LayerInput], out: Tensor, mutants: int) -> Part | None:
+        """Compute what changed."""
         return inputs[0].part
 
 
@@ -275,12 +289,15 @@ class ReverseRule(Rule):
         self.length, self.count = length, out.count
 
     def needs(self, out: Grid) -> list[Grid]:
+        """Return the positions of each input for some of the output."""
         return [out._replace(start=self.length - 1 - out.last)]
 
     def whole(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Compute the reference."""
         return inputs[0].flip(-1)
 
     def change(self, inputs: Sequence[LayerInput], out: Tensor, mutants: int) -> Part | None:
+        """Compute what changed."""
         part = inputs[0].part
         return Part(self.count - part.end, part.difference.flip(-1))
 
@@ -292,11 +309,14 @@ class OpaqueRule(Rule):
         self.run, self.lengths = run, lengths
 
     def needs(self, out: Grid) -> list[Grid]:
+        """Return the positions of each input for some of the output."""
         return [Grid(0, 1, length) for length in self.lengths]
 
     def whole(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Compute the reference."""
         return self.run(*inputs)
 
     def change(self, inputs: Sequence[LayerInput], out: Tensor, mutants: int) -> Part | None:
+        """Compute what changed."""
         rows = [one.rows(0, one.reference.shape[-1], mutants) for one in inputs]
         return part_of(0, self.run(*rows), out, mutants)
