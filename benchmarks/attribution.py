@@ -22,7 +22,7 @@ from torch import Tensor, nn
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from measuring import Row, median, quick_parser, save, side_by_side  # noqa: E402
+from measuring import Row, keeping, median, quick_parser, save, side_by_side  # noqa: E402
 
 from genomesieve.alphabet import DNA  # noqa: E402
 from genomesieve.architecture import resolve_architecture  # noqa: E402
@@ -136,10 +136,8 @@ def measure(preset: str, sites: int, repeats: int) -> tuple[list[Row], dict]:
     runs = runs_of(bundle, windows)
     answers: dict[str, np.ndarray] = {}
 
-    def kept(name: str) -> Callable[[], None]:
-        return lambda: answers.__setitem__(name, runs[name]())
-
-    seconds = side_by_side({name: kept(name) for name in runs}, repeats)
+    kept = {name: keeping(answers, name, run) for name, run in runs.items()}
+    seconds = side_by_side(kept, repeats)
     # Effects are differences of log-odds, which float32 holds to a share of their size.
     exact, before = exact_effects(bundle, windows.take(slice(0, EXACT_SITES)))
     scale = np.maximum(1, np.abs(before))[:, None, None]

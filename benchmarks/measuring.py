@@ -80,6 +80,11 @@ def side_by_side(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict
     return seconds
 
 
+def keeping(results: dict, name: str, run: Callable[[], object]) -> Callable[[], None]:
+    """Return a run that leaves what it gives in `results`."""
+    return lambda: results.__setitem__(name, run())
+
+
 def median(values: Sequence[float]) -> float:
     """Return the median of some repeats."""
     return statistics.median(values)

@@ -20,7 +20,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from measuring import Row, median, quick_parser, save, side_by_side  # noqa: E402
+from measuring import Row, keeping, median, quick_parser, save, side_by_side  # noqa: E402
 from networks import DenseWindowModel, WindowModel, bundle_of  # noqa: E402
 
 import encode_genome  # noqa: E402
@@ -153,19 +153,19 @@ def main() -> int:
         }
         runs[TANGERMEME] = lambda: run_tangermeme(fasta, model, peer_bases)
         runs[SELENE] = lambda: run_selene(fasta, model, peer_bases, folder)
-        seconds = side_by_side({name: keep(results, name, run) for name, run in runs.items()},
+        seconds = side_by_side({name: keeping(results, name, run) for name, run in runs.items()},
                                repeats)  # fmt: skip
     # The bin at `start` is the middle of the window that starts `context` before it.
     first = dense.geometry.context // STEP + 1
     window = first * STEP - dense.geometry.context
     rows = []
-    for precision in scanners:
-        rate = ours_bases / median(seconds[precision])
-        for peer in (TANGERMEME, SELENE):
-            expected = reference(model, fasta_codes(ours_bases), window, len(results[peer]))
+    for peer in (TANGERMEME, SELENE):
+        peer_rate = peer_bases / median(seconds[peer])
+        expected = reference(model, fasta_codes(ours_bases), window, len(results[peer]))
+        own = shifted_scores(model, results[peer])
+        for precision in scanners:
+            rate = ours_bases / median(seconds[precision])
             found = decode_scores(results[precision])[:, first : first + len(expected)].T
-            peer_rate = peer_bases / median(seconds[peer])
-            own = shifted_scores(model, results[peer])
             rows.append(make_row(precision, rate, peer, peer_rate, np.abs(found - expected), own))
     details = {
         "seconds": seconds, "bases": {"ours": ours_bases, "peers": peer_bases},
@@ -186,11 +186,6 @@ def make_scanners(bundle: Bundle) -> dict[str, Scanner]:
     plans = {kind: plan_scan(bundle, device, precision=kind) for kind in kinds}
     print("\n".join(line for _, reasons in plans.values() for line in reasons))
     return {kind: Scanner(bundle, plan, device) for kind, (plan, _) in plans.items()}
-
-
-def keep(results: dict, name: str, run: Callable[[], np.ndarray]) -> Callable[[], None]:
-    """Return a run that leaves its scores in `results`."""
-    return lambda: results.__setitem__(name, run())
 
 
 def make_row(

@@ -197,10 +197,15 @@ class PositionRule(Rule):
 
     def change(self, inputs: Sequence[LayerInput], out: Tensor, mutants: int) -> Part | None:
         """Compute what changed."""
-        parts = [one.part for one in inputs if one.part is not None]
-        low, high = min(part.first for part in parts), max(part.end for part in parts)
+        _, low, high = _changed(inputs)
         rows = self.run(*(one.rows(low, high, mutants) for one in inputs))
         return part_of(low, rows, out, mutants)
+
+
+def _changed(inputs: Sequence[LayerInput]) -> tuple[list[Part], int, int]:
+    """Return what changed of some inputs, and the stretch [low, high) that holds all of it."""
+    parts = [one.part for one in inputs if one.part is not None]
+    return parts, min(part.first for part in parts), max(part.end for part in parts)
 
 
 class LinearRule(PositionRule):
@@ -243,8 +248,7 @@ class SumRule(PositionRule):
 
     def change(self, inputs: Sequence[LayerInput], out: Tensor, mutants: int) -> Part | None:
         """Compute what changed."""
-        parts = [one.part for one in inputs if one.part is not None]
-        low, high = min(part.first for part in parts), max(part.end for part in parts)
+        parts, low, high = _changed(inputs)
         wide, *others = sorted(parts, key=lambda part: part.first - part.end)
         if not others:
             return wide

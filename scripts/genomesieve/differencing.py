@@ -133,12 +133,10 @@ class Differencer:
                 LayerInput(view.reference(self._references[one]), view.part(parts[one]))
                 for one, view in self._inputs[node]
             ]
-            same = all(one.part is None for one in inputs)
-            parts[node] = (
-                None
-                if same
-                else self._rules[node].change(inputs, self._references[node], self._mutants)
-            )
+            parts[node] = None
+            if any(one.part is not None for one in inputs):
+                rule, out = self._rules[node], self._references[node]
+                parts[node] = rule.change(inputs, out, self._mutants)
         reference = self._references[self._last]
         rows = LayerInput(reference, parts[self._last]).rows(0, reference.shape[-1], self._mutants)
         return rows.unflatten(0, (self._sites, self._mutants))

@@ -12,7 +12,7 @@ SCRIPT = """
 import resource, sys
 import numpy as np
 if sys.argv[1] == "keep":
-    from genomesieve.processors import keep_freed_memory, use_threads
+    from genomesieve.processors import keep_freed_memory
     assert keep_freed_memory()
 def work():
     blocks = [np.ones(1 << 20) for _ in range(8)]
