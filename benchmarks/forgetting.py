@@ -137,12 +137,17 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="all methods, several seeds")
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds --full trains")
     parser.add_argument("--cores", type=int, default=2, help="cores that the workflow may use")
+    parser.add_argument(
+        "--threads", type=int, default=1,
+        help="most threads of a job; two jobs of one thread are faster than one job of two",
+    )  # fmt: skip
     parser.add_argument("--measure-only", action="store_true", help="of runs that are finished")
     arguments = parser.parse_args()
     for sequence in arguments.names:
         config, screen = configure(sequence, arguments.full, arguments.seeds)
         if not arguments.measure_only:
-            run_workflow(write_configuration(config, screen), arguments.cores)
+            threads = ["--max-threads", str(arguments.threads)]
+            run_workflow(write_configuration(config, screen), arguments.cores, *threads)
         rows = measure(sequence, screen, arguments.full)
         keep(rows, summarise(sequence, screen, arguments.full), sequence, arguments.full)
         table = pd.DataFrame(rows)

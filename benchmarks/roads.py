@@ -40,9 +40,9 @@ def command_line(description: str, metavar: str, choices: Iterable[str]) -> argp
     return parser.parse_args()
 
 
-def run_workflow(config: Path, cores: int) -> None:
+def run_workflow(config: Path, cores: int, *options: str) -> None:
     """Run a configuration to the end; what is finished is not run again."""
-    command = ["snakemake", "--configfile", str(config), "--cores", str(cores)]
+    command = ["snakemake", "--configfile", str(config), "--cores", str(cores), *options]
     subprocess.run(command, cwd=REPOSITORY, check=True)
 
 
