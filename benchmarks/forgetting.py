@@ -45,7 +45,9 @@ FULL_METHODS = {
     "lora": {"method": "lora"},
     "scratch": {"method": "scratch"},
 }
-NUMBERS = ("value", "low", "high", "difference", "difference_low", "difference_high")
+OVER_SEEDS = ("seeds_mean", "seeds_low", "seeds_high")
+NUMBERS = ("value", "low", "high", "difference", "difference_low", "difference_high", *OVER_SEEDS,
+           *(f"difference_{key}" for key in OVER_SEEDS))  # fmt: skip
 FILE = RESULTS / "forgetting.json"
 
 
@@ -83,7 +85,7 @@ def measure(sequence: str, screen: str, full: bool) -> list[dict]:
             "seed": "ensemble" if row["seeds"] > 1 else 0, "stage": row["after"],
             "task": row["task"], "genome": row["genome"], "class": row["class"],
             **{key: row[key] for key in ("average_precision", "low", "high")},
-            **{key: row[key] for key in ("seeds", "seeds_mean", "seeds_low", "seeds_high")},
+            **{key: row[key] for key in ("seeds", *OVER_SEEDS)},
             "lambda": row["lambda"],
         }  # fmt: skip
         rows.append({key: None if pd.isna(value) else value for key, value in values.items()})

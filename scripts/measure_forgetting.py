@@ -4,7 +4,7 @@ In: for every stage the folder of its evaluations (metrics.tsv and draws.parquet
 Out: matrix.tsv, the average precision after each stage on what each stage taught (and, as task
 `older`, the mean over all earlier stages), and summary.tsv, average, backward and forward transfer
 and forgetting of each method (genomesieve/forgetting.py says how they are defined), with the
-differences to plain fine-tuning on the same blocks where it is among the methods. Average
+differences to plain fine-tuning on the same blocks and seeds where it is among the methods. Average
 precision is at each genome's own rate of sites. Intervals are 95 %: over blocks of the genome for
 each model, and over seeds (Student's t) where there are several.
 """
@@ -38,6 +38,8 @@ from genomesieve.forgetting import (
 _SEED = re.compile(r".*\.seed(\d+)")
 OLDER = "older"
 """Task that stands for everything that earlier stages taught."""
+SUMMARY_SEEDS = {"value": "seeds", "difference": "difference_seeds"}
+"""Columns of summary.tsv that are shown over seeds, and what begins the columns that show them."""
 STAGE_KEYS = ("key", "name", "method", "before", "genome", "classes", "settings", "evaluation")
 
 
@@ -74,8 +76,8 @@ def measure(arguments: argparse.Namespace) -> None:
                 other = matrix_of(plain, sequences[plain], seed, stages, measured)[0]
             measures += summary_rows(matrix, seed, other)
     keys = ["method", "after", "task", "genome", "class"]
-    matrix_table = with_seeds(pd.DataFrame(cells), keys, "average_precision")
-    summary_table = with_seeds(pd.DataFrame(measures), ["method", "measure"], "value")
+    matrix_table = with_seeds(pd.DataFrame(cells), keys, {"average_precision": "seeds"})
+    summary_table = with_seeds(pd.DataFrame(measures), ["method", "measure"], SUMMARY_SEEDS)
     with whole_files(arguments.matrix, arguments.summary) as (matrix_file, summary_file):
         write_table(matrix_file, matrix_table)
         write_table(summary_file, summary_table)
@@ -213,19 +215,29 @@ def cell(key: dict, name: str, value: float, low: float, high: float, prevalence
     }  # fmt: skip
 
 
-def with_seeds(table: pd.DataFrame, keys: list[str], value: str) -> pd.DataFrame:
-    """Return the rows of the stages' models, with what the seeds' own networks say beside them."""
+def with_seeds(table: pd.DataFrame, keys: list[str], values: dict[str, str]) -> pd.DataFrame:
+    """Return the rows of the stages' models, with what the seeds' own networks say beside them.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of all seeds; seed "" is a stage's own model.
+    keys : list of str
+        Columns that tell rows of one seed apart.
+    values : dict of str to str
+        What begins the names of the new columns (`_mean`, `_low` and `_high`), by the column of
+        which the mean and its 95 % interval over seeds (Student's t) are wanted.
+    """
     own = table[table["seed"] == ""].drop(columns="seed")
-    single = table[table["seed"] != ""]
-    if single.empty:
-        return own.assign(seeds=1, seeds_mean=np.nan, seeds_low=np.nan, seeds_high=np.nan)
-    groups = single.groupby(keys)[value]
-    count, mean, spread = groups.size(), groups.mean(), groups.std(ddof=1)
-    half = student.ppf(0.975, count - 1) * spread / np.sqrt(count)
-    beside = pd.DataFrame(
-        {"seeds": count, "seeds_mean": mean, "seeds_low": mean - half, "seeds_high": mean + half}
-    )
-    return own.merge(beside.reset_index(), on=keys, how="left")
+    groups = table[table["seed"] != ""].groupby(keys)
+    count = groups.size()
+    beside = {"seeds": count}
+    for value, name in values.items():
+        mean, spread = groups[value].mean(), groups[value].std(ddof=1)
+        half = student.ppf(0.975, count - 1) * spread / np.sqrt(count)
+        beside |= {f"{name}_mean": mean, f"{name}_low": mean - half, f"{name}_high": mean + half}
+    own = own.merge(pd.DataFrame(beside).reset_index(), on=keys, how="left")
+    return own.assign(seeds=own["seeds"].fillna(1).astype(int))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -18,7 +18,8 @@ def write_evaluations(root, seeds=()):
             folder = root / key / genome
             folder.mkdir(parents=True)
             models = {"net": value, "net-pwm": 9.0, "pwm": 0.01}
-            models |= {f"net.seed{seed}": value + 0.01 * seed for seed in seeds}
+            step = 0.02 if key == "two.replay" else 0.01
+            models |= {f"net.seed{seed}": value + step * seed for seed in seeds}
             rows = [
                 (model, "x", universe, "position", metric, number)
                 for model, number in models.items()
@@ -116,6 +117,18 @@ def test_others_are_compared_with_plain_finetuning(tmp_path):
     np.testing.assert_allclose(
         row[["difference", "difference_low", "difference_high"]].astype(float), (0.25 - 0.1) / 2
     )
+
+
+def test_seeds_are_compared_with_the_same_seeds_of_plain_finetuning(tmp_path):
+    stages = write_evaluations(tmp_path, seeds=(0, 1, 2))
+    stages[1]["settings"] = {}
+    stages[2]["settings"] = {"method": "replay"}
+    _, summary = run(tmp_path, stages)
+    row = summary.set_index(["method", "measure"]).loc[("replay", "average")]
+    gains = [0.075, 0.085, 0.095]
+    low, high = stats.t.interval(0.95, 2, np.mean(gains), stats.sem(gains))
+    columns = [f"difference_seeds_{end}" for end in ("mean", "low", "high")]
+    np.testing.assert_allclose(row[columns].astype(float), [0.085, low, high])
 
 
 def test_the_screens_own_method_keeps_its_name_apart(tmp_path):

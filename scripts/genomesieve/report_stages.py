@@ -17,6 +17,7 @@ _MEASURES = {
     "backward_transfer": "backward transfer",
     "forward_transfer": "forward transfer",
 }
+_ENDS = ("mean", "low", "high")
 
 
 def stage_names(screen: Screen) -> list[str]:
@@ -54,37 +55,44 @@ def summary_table(screen: Screen) -> Table:
         cells = [method]
         for measure in _MEASURES:
             row = table.loc[(method, measure)]
-            cells.append(with_interval(Estimate(row["value"], row["low"], row["high"])))
-            if several:
-                seeds = Estimate(row["seeds_mean"], row["seeds_low"], row["seeds_high"])
-                cells.append(with_interval(seeds))
+            cells += _beside(row, ("value", "low", "high"), "seeds", several)
         rows.append(cells)
-    headings = ["method"]
-    for title in _MEASURES.values():
-        headings.append(f"{title} (95 % interval over blocks)")
-        if several:
-            headings.append(f"{title}: single seeds (95 % interval over seeds)")
-    return Table(headings, rows)
+    return Table(["method", *_headings(list(_MEASURES.values()), several)], rows)
 
 
 def differences_table(screen: Screen) -> Table:
     """List how far each method is from plain fine-tuning, where it is among them."""
     table = screen.stage_summary
+    several = table["seeds"].max() > 1
     table = table[table["difference"].notna()]
     rows = []
     for method in dict.fromkeys(table["method"]):
         mine = table[table["method"] == method].set_index("measure")
         cells = [method, mine["compared_with"].iloc[0]]
         for measure in ("average", "forgetting"):
-            row = mine.loc[measure]
-            found = (row["difference"], row["difference_low"], row["difference_high"])
-            cells.append(with_interval(Estimate(*found)))
+            cells += _beside(mine.loc[measure], ("difference", "difference_low", "difference_high"),
+                             "difference_seeds", several)  # fmt: skip
         rows.append(cells)
-    return Table(
-        ["method", "compared with", "average precision, difference (95 % interval)",
-         "forgetting, difference (95 % interval)"],
-        rows, 2,
-    )  # fmt: skip
+    titles = [f"{name}, difference" for name in ("average precision", "forgetting")]
+    return Table(["method", "compared with", *_headings(titles, several)], rows, 2)
+
+
+def _beside(row: pd.Series, own: tuple[str, str, str], seeds: str, several: bool) -> list[str]:
+    """Write a number with its interval over blocks, and that over seeds if there are several."""
+    cells = [with_interval(Estimate(*row[list(own)]))]
+    if several:
+        cells.append(with_interval(Estimate(*(row[f"{seeds}_{end}"] for end in _ENDS))))
+    return cells
+
+
+def _headings(titles: list[str], several: bool) -> list[str]:
+    """Name the columns that `_beside` writes."""
+    found = []
+    for title in titles:
+        found.append(f"{title} (95 % interval over blocks)")
+        if several:
+            found.append(f"{title}: single seeds (95 % interval over seeds)")
+    return found
 
 
 def matrix_table(screen: Screen) -> Table:

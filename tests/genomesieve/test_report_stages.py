@@ -49,6 +49,7 @@ def write_stages(folder, seeds=1):
             numbers |= {"compared_with": "firm", "difference": gain}
             numbers |= {"difference_low": gain - 0.01, "difference_high": gain + 0.01}
             single = {f"seeds_{k}": value - 0.01 for k in ("mean", "low", "high")}
+            single |= {f"difference_seeds_{k}": gain - 0.02 for k in ("mean", "low", "high")}
             measures.append(
                 {"method": method, "measure": measure, "seeds": seeds} | numbers | single
             )
@@ -119,6 +120,12 @@ def test_tables_hold_the_measures_with_their_intervals(tmp_path):
 def test_differences_stand_where_there_are_some(tmp_path):
     (row,) = differences_table(read(tmp_path)).rows
     assert row[:3] == ["replay", "firm", "0.125 (0.115–0.135)"]
+    several = tmp_path / "several"
+    several.mkdir()
+    cells = columns(differences_table(read(several, seeds=3)))
+    title = "average precision, difference"
+    assert cells[f"{title} (95 % interval over blocks)"] == ["0.125 (0.115–0.135)"]
+    assert cells[f"{title}: single seeds (95 % interval over seeds)"] == ["0.105 (0.105–0.105)"]
 
 
 def test_seeds_get_columns_of_their_own(tmp_path):
