@@ -48,6 +48,8 @@ FULL_METHODS = {
 OVER_SEEDS = ("seeds_mean", "seeds_low", "seeds_high")
 NUMBERS = ("value", "low", "high", "difference", "difference_low", "difference_high", *OVER_SEEDS,
            *(f"difference_{key}" for key in OVER_SEEDS))  # fmt: skip
+CALM = ("--max-jobs-per-timespan", "6000/1m")
+"""As in profiles/default, for more jobs: the scheduler looks for work that often."""
 FILE = RESULTS / "forgetting.json"
 
 
@@ -148,8 +150,8 @@ def main() -> None:
     for sequence in arguments.names:
         config, screen = configure(sequence, arguments.full, arguments.seeds)
         if not arguments.measure_only:
-            threads = ["--max-threads", str(arguments.threads)]
-            run_workflow(write_configuration(config, screen), arguments.cores, *threads)
+            options = ["--max-threads", str(arguments.threads), *CALM]
+            run_workflow(write_configuration(config, screen), arguments.cores, *options)
         rows = measure(sequence, screen, arguments.full)
         keep(rows, summarise(sequence, screen, arguments.full), sequence, arguments.full)
         table = pd.DataFrame(rows)
