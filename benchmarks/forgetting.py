@@ -49,7 +49,7 @@ OVER_SEEDS = ("seeds_mean", "seeds_low", "seeds_high")
 NUMBERS = ("value", "low", "high", "difference", "difference_low", "difference_high", *OVER_SEEDS,
            *(f"difference_{key}" for key in OVER_SEEDS))  # fmt: skip
 CALM = ("--max-jobs-per-timespan", "6000/1m")
-"""As in profiles/default, for more jobs: the scheduler looks for work that often."""
+"""Snakemake looks through waiting jobs less often than by itself (docs/cluster.md)."""
 FILE = RESULTS / "forgetting.json"
 
 

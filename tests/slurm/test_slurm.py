@@ -32,7 +32,10 @@ FINISH = ["merge_scan_toy_labelled", "evaluate_scan", "estimate_transfer", "writ
 FINISH += ["view_calls", "render_report", "record_provenance"]
 GROUPS = ["--groups", *(f"{r}=prepare" for r in PREPARE), *(f"{r}=finish" for r in FINISH)]
 """Each job costs seconds: what needs no GPU goes in two."""
-QUICK = ["--slurm-init-seconds-before-status-checks", "4", "--latency-wait", "10"]
+QUICK = [
+    "--slurm-init-seconds-before-status-checks", "4", "--latency-wait", "10",
+    "--max-jobs-per-timespan", "100/1s",
+]  # fmt: skip
 """The plugin looks after 4, 18 and 42 s for what has ended; most jobs take 8 to 16."""
 PYTHON = """#!/bin/sh
 # `python` of the rules: writes down what the scheduler granted, waits while it is held, goes on.
