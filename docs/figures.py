@@ -258,14 +258,19 @@ def transferred_precision(axes: Axes) -> None:
     axes.legend(loc="upper right", ncols=2)
 
 
-def kept_knowledge(axes: Axes) -> None:
-    """Draw the average precision on the first genome after each stage, by method."""
-    rows = [
+def splice_stages() -> list[dict]:
+    """Return what every method reached on splice sites, mean of the classes."""
+    wanted = ("splice", "full", "mean")
+    return [
         row
         for row in results("forgetting")["rows"]
-        if (row["sequence"], row["setting"], row["class"]) == ("splice", "small", "mean")
-        and row["task"] == "athaliana"
+        if (row["sequence"], row["setting"], row["class"]) == wanted
     ]
+
+
+def kept_knowledge(axes: Axes) -> None:
+    """Draw the average precision on the first genome after each stage, by method."""
+    rows = [row for row in splice_stages() if row["task"] == "athaliana"]
     stages = ("athaliana", "dmelanogaster", "chr20")
     kinds = (
         ("replay", "replay (reads old data)", GREEN, "-", "^"),
@@ -284,6 +289,54 @@ def kept_knowledge(axes: Axes) -> None:
     axes.set_xticks(range(3), ["A. thaliana", "then the fly", "then human"])
     axes.set(ylabel="AP on A. thaliana", ylim=(0.2, 0.85), xlim=(-0.25, 2.25))
     axes.legend(loc="lower left")
+
+
+def kept_and_paid(axes: Axes) -> None:
+    """Draw what methods know of the first genome against what they learned of the second."""
+    cells = {
+        (row["method"], row["task"]): row
+        for row in splice_stages()
+        if row["stage"] == "dmelanogaster"
+    }
+    strengths = {
+        row["method"]: row["lambda"] for row in cells.values() if row["lambda"] is not None
+    }
+    line = sorted(strengths, key=strengths.get)
+    axes.plot(*_kept_and_paid(cells, line), "--", color=BLUE, zorder=1)
+    kinds = (
+        ("finetune", "fine-tuning", VERMILION, "o"), ("replay", "replay", GREEN, "^"),
+        ("joint", "joint", BLACK, "v"), ("head", "head alone", ORANGE, "P"),
+        ("lora", "low-rank", PURPLE, "X"), ("scratch", "from scratch", GREY, "d"),
+    )  # fmt: skip
+    for method in line:
+        label = None if method != line[0] else "EWC, by lambda"
+        _draw_kept(axes, cells, method, label, BLUE, "s")
+        (paid,), (kept,) = _kept_and_paid(cells, [method])
+        axes.annotate(f"{strengths[method]:g}", (paid, kept), (4, 4), fontsize="small",
+                      textcoords="offset points")  # fmt: skip
+    for method, label, colour, marker in kinds:
+        _draw_kept(axes, cells, method, label, colour, marker)
+    axes.set(xlabel="AP on the fly (new)", ylabel="AP on A. thaliana (old)", ylim=(0.1, 0.85))
+    axes.legend(loc="center right", ncols=2)
+
+
+def _kept_and_paid(cells: dict, methods: Sequence[str]) -> tuple[list[float], list[float]]:
+    """Return the average precision on the new and the old genome of some methods."""
+    tasks = ("dmelanogaster", "athaliana")
+    return tuple([cells[one, task]["average_precision"] for one in methods] for task in tasks)
+
+
+def _draw_kept(
+    axes: Axes, cells: dict, method: str, label: str | None, colour: str, marker: str
+) -> None:
+    """Draw one method with its intervals in both directions."""
+    new, old = cells[method, "dmelanogaster"], cells[method, "athaliana"]
+    ends = [
+        [[row["average_precision"] - row["low"]], [row["high"] - row["average_precision"]]]
+        for row in (old, new)
+    ]
+    axes.errorbar(new["average_precision"], old["average_precision"], *ends, fmt=marker,
+                  color=colour, label=label, elinewidth=0.7, capsize=0)  # fmt: skip
 
 
 def attention_agreement(axes: Axes) -> None:
@@ -336,6 +389,7 @@ FIGURES: dict[str, list[tuple[str, Callable[[Axes], None]]]] = {
     "transfer_and_forgetting": [
         ("Precision on genomes without labels", transferred_precision),
         ("What a new genome costs the old", kept_knowledge),
+        ("What is kept, and what it costs", kept_and_paid),
     ],
     "attention": [
         ("Attention and what matters", attention_agreement),

@@ -2,11 +2,11 @@
 
 In: for every stage the folder of its evaluations (metrics.tsv and draws.parquet of each genome).
 Out: matrix.tsv, the average precision after each stage on what each stage taught (and, as task
-`older`, the mean over all earlier stages), and summary.tsv, average, backward and forward transfer
-and forgetting of each method (genomesieve/forgetting.py says how they are defined), with the
-differences to plain fine-tuning on the same blocks and seeds where it is among the methods. Average
-precision is at each genome's own rate of sites. Intervals are 95 %: over blocks of the genome for
-each model, and over seeds (Student's t) where there are several.
+`older`, the mean over all earlier stages), and summary.tsv, average, gain, backward and forward
+transfer and forgetting of each method (genomesieve/forgetting.py says how they are defined), with
+the differences to plain fine-tuning on the same blocks and seeds where it is among the methods.
+Average precision is at each genome's own rate of sites. Intervals are 95 %: over blocks of the
+genome for each model, and over seeds (Student's t) where there are several.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ After every stage, what each stage taught is measured: R[i, j] is the average pr
 i on the genome (and the classes) of stage j. From a whole sequence of K stages, counted from 0:
 
 - average: mean of R[K-1, j] over all j;
+- gain: mean of R[K-1, j] - R[0, j] over all j, what all further stages together brought over the
+  network of the first one, which could have been left alone; not defined where it lacks a class;
 - backward transfer: mean of R[K-1, j] - R[j, j] over j < K-1; negative is forgetting (Lopez-Paz and
   Ranzato 2017);
 - forward transfer: mean of R[j-1, j] - b_j over j > 0, b_j being the prevalence, which is the
@@ -109,7 +111,7 @@ def make_matrix(
 
 
 def summarise(matrix: StageMatrix) -> dict[str, tuple[float, float, float]]:
-    """Return average, backward and forward transfer and forgetting after the last stage.
+    """Return average, gain, backward and forward transfer and forgetting after the last stage.
 
     Returns
     -------
@@ -159,6 +161,7 @@ def _statistics(cells: np.ndarray, matrix: StageMatrix) -> dict[str, np.ndarray]
     best = np.stack([cells[known[:, j].argmax(), j] for j in range(last)])
     return {
         "average": cells[last].mean(0),
+        "gain": (cells[last] - cells[0]).mean(0),
         "backward_transfer": (cells[last, :last] - own).mean(0),
         "forward_transfer": _mean_of_defined(before),
         "forgetting": (best - cells[last, :last]).mean(0),

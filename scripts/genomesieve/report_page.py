@@ -315,10 +315,11 @@ def _stages(screen: Screen, drawn: dict[str, DrawnPicture]) -> list[Section]:
                 Item("text", stages.forgetting_sentence(screen)),
                 text_item(
                     "After every stage, everything that any stage taught is measured again, at "
-                    "each genome's own rate of sites. <b>Forgetting</b> is how far the average "
-                    "precision fell from its best; <b>backward transfer</b> is what later stages "
-                    "changed in earlier ones (negative: lost); <b>forward transfer</b> is what was "
-                    "known before a stage, above chance."
+                    "each genome's own rate of sites. <b>Gain</b> is what the further stages "
+                    "brought over the first one's network, left alone; <b>forgetting</b> is how "
+                    "far the average precision fell from its best; <b>backward transfer</b> is "
+                    "what later stages changed in earlier ones (negative: lost); <b>forward "
+                    "transfer</b> is what was known before a stage, above chance."
                 ),
                 table_item(stages.summary_table(screen)),
                 *_stage_differences(screen),

@@ -13,6 +13,7 @@ OLDER = "older"
 """Task of the matrix that stands for everything that earlier stages taught."""
 _MEASURES = {
     "average": "average precision after the last stage",
+    "gain": "gain over the first stage's network",
     "forgetting": "forgetting",
     "backward_transfer": "backward transfer",
     "forward_transfer": "forward transfer",
@@ -161,8 +162,23 @@ def forgetting_sentence(screen: Screen) -> Markup:
         row = rows.loc[getattr(rows["value"], best)()]
         words = with_interval(Estimate(row["value"], row["low"], row["high"]))
         clauses.append(Markup("{}: <b>{}</b>, {}.").format(title, row["method"], words))
-    clauses.append(_data_words(screen.stage_matrix))
+    clauses += [_gain_words(table), _data_words(screen.stage_matrix)]
     return Markup(" ").join(clauses)
+
+
+def _gain_words(summary: pd.DataFrame) -> Markup:
+    """Say which methods are better than to leave the first network alone; nothing if undefined."""
+    rows = summary[(summary["measure"] == "gain") & summary["value"].notna()]
+    if rows.empty:
+        return Markup("")
+    names = list(rows.loc[rows["low"] > 0, "method"])
+    if not names:
+        return Markup(
+            "No method is better over all stages than the first stage's network, left alone."
+        )
+    return Markup("Better over all stages than the first stage's network, left alone: {}.").format(
+        ", ".join(names)
+    )
 
 
 def _data_words(matrix: pd.DataFrame) -> Markup:

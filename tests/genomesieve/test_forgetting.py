@@ -32,6 +32,7 @@ def measured(values, spread=0.0, repeats=400):
 def test_measures_are_those_of_their_papers():
     found = {k: v[0] for k, v in summarise(make_matrix("m", TASKS, measured(R))).items()}
     assert found["average"] == pytest.approx((0.6 + 0.7 + 0.9) / 3)
+    assert found["gain"] == pytest.approx(((0.6 - 0.9) + (0.7 - 0.3) + (0.9 - 0.2)) / 3)
     assert found["backward_transfer"] == pytest.approx(((0.6 - 0.9) + (0.7 - 0.8)) / 2)
     assert found["forward_transfer"] == pytest.approx(((0.3 - 0.01) + (0.4 - 0.01)) / 2)
     assert found["forgetting"] == pytest.approx(((0.9 - 0.6) + (0.8 - 0.7)) / 2)

@@ -41,8 +41,9 @@ def write_stages(folder, seeds=1):
                             "prevalence": 0.001}
                 )  # fmt: skip
         for measure, value in (
-            ("average", (old + 0.5) / 2), ("forgetting", 0.8 - old),
-            ("backward_transfer", old - 0.8), ("forward_transfer", 0.099),
+            ("average", (old + 0.5) / 2), ("gain", (old + 0.5 - 0.9) / 2),
+            ("forgetting", 0.8 - old), ("backward_transfer", old - 0.8),
+            ("forward_transfer", 0.099),
         ):  # fmt: skip
             numbers = {"value": value, "low": value - 0.02, "high": value + 0.02}
             gain = 0.125 if method == "replay" else float("nan")
@@ -137,6 +138,20 @@ def test_words_name_the_best_and_who_reads_old_data(tmp_path):
     words = str(forgetting_sentence(read(tmp_path)))
     assert "Least forgetting: <b>replay</b>, 0.050" in words
     assert "replay reads data of earlier stages" in words
+
+
+def test_words_name_the_methods_that_gain(tmp_path):
+    screen = read(tmp_path)
+    words = str(forgetting_sentence(screen))
+    assert "first stage's network, left alone: ewc (lambda 1), firm, replay." in words
+    table = screen.stage_summary
+    gains = table["measure"] == "gain"
+    table.loc[gains & (table["method"] != "replay"), "low"] = -0.01
+    assert "first stage's network, left alone: replay." in str(forgetting_sentence(screen))
+    table.loc[gains, "low"] = 0.0
+    assert "No method is better over all stages" in str(forgetting_sentence(screen))
+    table.loc[gains, "value"] = float("nan")
+    assert "left alone" not in str(forgetting_sentence(screen))
 
 
 def test_pictures_draw_the_numbers(tmp_path):
