@@ -349,7 +349,8 @@ def _stage_differences(screen: Screen) -> list[Item]:
     table = stages.differences_table(screen)
     if not table.rows:
         return []
-    return [text_item("Differences on the same resampled blocks:"), table_item(table)]
+    words = "Differences on the same resampled blocks, or between the same seeds:"
+    return [text_item(words), table_item(table)]
 
 
 def _along(screen: Screen, drawn: dict[str, DrawnPicture]) -> Section:
