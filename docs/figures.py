@@ -302,41 +302,37 @@ def kept_and_paid(axes: Axes) -> None:
         row["method"]: row["lambda"] for row in cells.values() if row["lambda"] is not None
     }
     line = sorted(strengths, key=strengths.get)
-    axes.plot(*_kept_and_paid(cells, line), "--", color=BLUE, zorder=1)
+    labels = ["EWC, by lambda", *[None] * (len(line) - 1)]
+    points = [
+        _draw_kept(axes, cells, method, label, BLUE, "s") for method, label in zip(line, labels)
+    ]
+    axes.plot(*zip(*points), "--", color=BLUE, zorder=1)
+    for method, point in zip(line, points):
+        axes.annotate(f"{strengths[method]:g}", point, (4, 4), fontsize="small",
+                      textcoords="offset points")  # fmt: skip
     kinds = (
         ("finetune", "fine-tuning", VERMILION, "o"), ("replay", "replay", GREEN, "^"),
         ("joint", "joint", BLACK, "v"), ("head", "head alone", ORANGE, "P"),
         ("lora", "low-rank", PURPLE, "X"), ("scratch", "from scratch", GREY, "d"),
     )  # fmt: skip
-    for method in line:
-        label = None if method != line[0] else "EWC, by lambda"
-        _draw_kept(axes, cells, method, label, BLUE, "s")
-        (paid,), (kept,) = _kept_and_paid(cells, [method])
-        axes.annotate(f"{strengths[method]:g}", (paid, kept), (4, 4), fontsize="small",
-                      textcoords="offset points")  # fmt: skip
     for method, label, colour, marker in kinds:
         _draw_kept(axes, cells, method, label, colour, marker)
     axes.set(xlabel="AP on the fly (new)", ylabel="AP on A. thaliana (old)", ylim=(0.1, 0.85))
     axes.legend(loc="center right", ncols=2)
 
 
-def _kept_and_paid(cells: dict, methods: Sequence[str]) -> tuple[list[float], list[float]]:
-    """Return the average precision on the new and the old genome of some methods."""
-    tasks = ("dmelanogaster", "athaliana")
-    return tuple([cells[one, task]["average_precision"] for one in methods] for task in tasks)
-
-
 def _draw_kept(
     axes: Axes, cells: dict, method: str, label: str | None, colour: str, marker: str
-) -> None:
-    """Draw one method with its intervals in both directions."""
+) -> tuple[float, float]:
+    """Draw one method with its intervals in both directions; return its place, new and old."""
     new, old = cells[method, "dmelanogaster"], cells[method, "athaliana"]
     ends = [
         [[row["average_precision"] - row["low"]], [row["high"] - row["average_precision"]]]
         for row in (old, new)
     ]
-    axes.errorbar(new["average_precision"], old["average_precision"], *ends, fmt=marker,
-                  color=colour, label=label, elinewidth=0.7, capsize=0)  # fmt: skip
+    place = new["average_precision"], old["average_precision"]
+    axes.errorbar(*place, *ends, fmt=marker, color=colour, label=label, elinewidth=0.7, capsize=0)
+    return place
 
 
 def attention_agreement(axes: Axes) -> None:

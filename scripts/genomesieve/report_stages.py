@@ -163,7 +163,7 @@ def forgetting_sentence(screen: Screen) -> Markup:
         words = with_interval(Estimate(row["value"], row["low"], row["high"]))
         clauses.append(Markup("{}: <b>{}</b>, {}.").format(title, row["method"], words))
     clauses += [_gain_words(table), _data_words(screen.stage_matrix)]
-    return Markup(" ").join(clauses)
+    return Markup(" ").join(filter(None, clauses))
 
 
 def _gain_words(summary: pd.DataFrame) -> Markup:

@@ -36,7 +36,8 @@ QUICK = [
     "--slurm-init-seconds-before-status-checks", "4", "--latency-wait", "10",
     "--max-jobs-per-timespan", "100/1s",
 ]  # fmt: skip
-"""The plugin looks after 4, 18 and 42 s for what has ended; most jobs take 8 to 16."""
+"""The plugin looks after 4, 18 and 42 s for what has ended; most jobs take 8 to 16. With the
+profile's jobs a minute, Snakemake could end a minute after the last job."""
 PYTHON = """#!/bin/sh
 # `python` of the rules: writes down what the scheduler granted, waits while it is held, goes on.
 name=$(basename "$1" .py)
