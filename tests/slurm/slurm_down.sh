@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Stop what slurm_up.sh started and remove its state and configuration; the packages stay.
+# Stop what slurm_up.sh started, in whatever state it is, and remove its state and configuration;
+# the packages stay.
 set -uo pipefail
 
 HOME_FOLDER=${SLURM_TEST_HOME:-/var/tmp/genomesieve-slurm}
@@ -23,8 +24,20 @@ stop() { # stop PID_FILE NAME
     kill -9 "$pid"
 }
 
-grep -q "^$MARK" /etc/slurm/slurm.conf 2> /dev/null || exit 0
-if timeout 10 scancel --user root 2> /dev/null; then
+kill_steps() { # Those of nodes that were killed: they would answer the next controller.
+    local step job
+    for step in /proc/[0-9]*; do
+        grep -qsx slurmstepd "$step/comm" || continue
+        [[ "$(readlink "$step/cwd")" == "$HOME_FOLDER"/* ]] || continue
+        for job in $(cat "$step"/task/*/children); do
+            kill -9 -- "-$job" "$job" 2> /dev/null
+        done
+        kill -9 "${step#/proc/}"
+    done
+}
+
+if runs "$(cat "$HOME_FOLDER/run/slurmctld.pid" 2> /dev/null)" slurmctld &&
+    timeout 10 scancel --user root 2> /dev/null; then
     # Daemons that are stopped at once would leave the jobs' processes behind.
     for _ in $(seq 50); do
         [ -n "$(squeue -h -t running,completing 2> /dev/null)" ] || break
@@ -35,6 +48,10 @@ for file in "$HOME_FOLDER"/run/slurmd.*.pid; do
     stop "$file" slurmd
 done
 stop "$HOME_FOLDER/run/slurmctld.pid" slurmctld
+kill_steps
 [ ! -e "$HOME_FOLDER/run/started-munge" ] || stop /run/munge/munged.pid munged
-rm -rf "$HOME_FOLDER" /etc/slurm/slurm.conf /etc/slurm/gres.conf
+if grep -qs "^$MARK" /etc/slurm/slurm.conf; then
+    rm -f /etc/slurm/slurm.conf /etc/slurm/gres.conf
+fi
+rm -rf "$HOME_FOLDER"
 echo "SLURM is stopped"

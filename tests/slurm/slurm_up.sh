@@ -4,7 +4,8 @@
 # GPUs, which are links to /dev/null: the scheduler grants them, and nothing can compute on them.
 # There is no accounting database.
 #
-#   slurm_up.sh          install what is missing (Debian packages), start, wait until all nodes idle
+#   slurm_up.sh          install what is missing (Debian packages), stop and forget what an earlier
+#                        call left, start, wait until all nodes idle
 #   slurm_up.sh --check  only say whether that can work here
 #
 # Exit status: 0 it runs (or would), 3 not possible here, for the reason printed, 1 it went wrong.
@@ -34,10 +35,6 @@ wait_for() { # wait_for SECONDS COMMAND...
         sleep 0.2
     done
     fail "'$*' still fails after $seconds s"
-}
-
-running() { # A PID file counts while its process has the expected name: numbers are used again.
-    [ -s "$1" ] && [[ "$(cat "/proc/$(cat "$1")/comm" 2> /dev/null)" == "$2" ]]
 }
 
 missing_packages() {
@@ -141,13 +138,11 @@ start_munge() {
 
 start_daemons() {
     local node
-    running "$HOME_FOLDER/run/slurmctld.pid" slurmctld ||
-        setsid slurmctld < /dev/null > "$HOME_FOLDER/log/slurmctld.out" 2>&1 || fail "slurmctld"
+    setsid slurmctld < /dev/null > "$HOME_FOLDER/log/slurmctld.out" 2>&1 || fail "slurmctld"
     wait_for 30 scontrol ping
     for node in "${NODES[@]}"; do
         mkdir -p "$HOME_FOLDER/spool/$node"
-        running "$HOME_FOLDER/run/slurmd.$node.pid" slurmd ||
-            setsid slurmd -N "$node" < /dev/null > "$HOME_FOLDER/log/slurmd.$node.out" 2>&1 ||
+        setsid slurmd -N "$node" < /dev/null > "$HOME_FOLDER/log/slurmd.$node.out" 2>&1 ||
             fail "slurmd $node"
     done
 }
@@ -158,10 +153,12 @@ all_idle() {
 
 check
 [ "${1:-}" != --check ] || exit 0
+# A controller that reads the state of one that was killed waits for jobs that are gone.
+"$(dirname "$0")/slurm_down.sh" > /dev/null
 mkdir -p "$HOME_FOLDER"/{log,run}
 chmod 755 "$HOME_FOLDER" "$HOME_FOLDER"/{log,run}
 install_packages
-running "$HOME_FOLDER/run/slurmctld.pid" slurmctld || write_configuration
+write_configuration
 start_munge
 start_daemons
 wait_for 30 all_idle
