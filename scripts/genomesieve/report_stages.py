@@ -171,7 +171,11 @@ def _gain_words(summary: pd.DataFrame) -> Markup:
     rows = summary[(summary["measure"] == "gain") & summary["value"].notna()]
     if rows.empty:
         return Markup("")
-    names = list(rows.loc[rows["low"] > 0, "method"])
+    clear = rows[rows["low"] > 0]
+    names = [
+        f"{row.method} (over blocks, not over single seeds)" if row.seeds_low <= 0 else row.method
+        for row in clear.itertuples()
+    ]
     if not names:
         return Markup(
             "No method is better over all stages than the first stage's network, left alone."

@@ -154,6 +154,16 @@ def test_words_name_the_methods_that_gain(tmp_path):
     assert "left alone" not in str(forgetting_sentence(screen))
 
 
+def test_words_say_where_single_seeds_do_not_bear_a_gain_out(tmp_path):
+    screen = read(tmp_path, seeds=3)
+    table = screen.stage_summary
+    gain = table["measure"] == "gain"
+    table.loc[gain, "seeds_low"] = 0.01
+    assert "(over blocks" not in str(forgetting_sentence(screen))
+    table.loc[gain & (table["method"] == "replay"), "seeds_low"] = -0.01
+    assert "firm, replay (over blocks, not over single seeds)" in str(forgetting_sentence(screen))
+
+
 def test_pictures_draw_the_numbers(tmp_path):
     screen = read(tmp_path)
     figure, axes = plt.subplots(1, 3)
