@@ -341,9 +341,11 @@ def check_sites(extraction: Extraction, sites: pd.DataFrame, arguments: argparse
     for name in arguments.classes:
         absent = sites.empty or name not in arguments.may_lack
         if absent and not (sites["class"] == name).any():
+            files = ", ".join(map(str, files_read(arguments)))
+            dropped = f" (dropped: {dict(extraction.dropped)})" if extraction.dropped else ""
             raise InputError(
-                f"genome {arguments.genome}: no site of class {name} is left "
-                f"(dropped: {dict(extraction.dropped) or 'nothing'}); expected at least one"
+                f"genome {arguments.genome}: no site of class {name} was found in "
+                f"{files}{dropped}; expected at least one"
             )
     if arguments.labels == "exclusive":
         check_exclusive(sites, arguments.resolution)

@@ -20,7 +20,12 @@ from mkdocs.__main__ import cli as mkdocs
 
 from toy_workflow import planned_jobs, snakemake
 
-OF_OTHERS = {"Directory cannot be locked", "snakemake: command not found"}
+OF_OTHERS = {
+    "Config file is not valid JSON or YAML",
+    "Directory cannot be locked",
+    "MissingInputException in rule ...`, `Missing input files for rule ...",
+    "snakemake: command not found",
+}
 
 
 def load(repository: Path, name: str):

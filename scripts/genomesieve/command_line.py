@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from genomesieve.errors import InputError
+from genomesieve.errors import INTERRUPTED, InputError
 
 _LEAST = {"resolution": 1, "threads": 1, "seed": 0, "ignore_margin": 0, "min_intron": 1, "guard": 0,
           "round": 0}  # fmt: skip
@@ -17,7 +18,14 @@ _LEAST = {"resolution": 1, "threads": 1, "seed": 0, "ignore_margin": 0, "min_int
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keep the layout of descriptions and show defaults."""
+    """Keep the layout of descriptions and show defaults that say something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        """Add the default, unless it is nothing or the help says already what happens then."""
+        text = action.help or ""
+        nothing = action.default is False or action.default in (None, "", (), {})
+        told = action.required or nothing or "(default:" in text
+        return text if told else super()._get_help_string(action)
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:
@@ -118,7 +126,7 @@ def run_script(work: Callable[[argparse.Namespace], None], arguments: argparse.N
     Returns
     -------
     int
-        0, or 1 after an InputError. Retrying a job that ended with 1 is not worth it.
+        0; 1 after an InputError, when another try is not worth it; 130 after Ctrl-C.
     """
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s", force=True
@@ -131,6 +139,9 @@ def run_script(work: Callable[[argparse.Namespace], None], arguments: argparse.N
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(INTERRUPTED, file=sys.stderr)
+        return 128 + signal.SIGINT
     return 0
 
 

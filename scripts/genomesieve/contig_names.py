@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from genomesieve.compression import read_lines
-from genomesieve.errors import InputError
+from genomesieve.errors import InputError, first_names
 
 
 def read_aliases(path: Path | None, contigs: Iterable[str]) -> dict[str, str]:
@@ -29,7 +29,7 @@ def read_aliases(path: Path | None, contigs: Iterable[str]) -> dict[str, str]:
         if cells[1] not in known:
             raise InputError(
                 f"{path} line {number}: {cells[1]!r} is no contig of the FASTA; expected one of "
-                f"{', '.join(sorted(known)[:5])}, ..."
+                f"{first_names(sorted(known))}"
             )
         if aliases.get(cells[0], cells[1]) != cells[1]:
             raise InputError(
@@ -46,7 +46,7 @@ def require_shared_names(found: Iterable[str], contigs: Iterable[str], path: Pat
     if set(found) & set(contigs):
         return
     raise InputError(
-        f"{path} names contigs {', '.join(found[:3])}, ...; the FASTA has "
-        f"{', '.join(contigs[:3])}, ...: no name is shared. Expected the same names, or a table of "
-        "aliases (two columns: name in this file, name in the FASTA)"
+        f"{path} names contigs {first_names(found, 3)}; the FASTA has {first_names(contigs, 3)}: "
+        "no name is shared. Expected the same names, or a table of aliases (two columns: name in "
+        "this file, name in the FASTA)"
     )

@@ -1,4 +1,12 @@
-"""The one exception for what a user can fix."""
+"""What a user can fix: the one exception for it, and words that its messages share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+
+INTERRUPTED = "interrupted (Ctrl-C)"
+"""Last word of a script that was interrupted."""
 
 _HEAD, _TAIL = 1400, 600
 """Characters that are kept of a long message: what was expected stands at its end."""
@@ -22,6 +30,12 @@ class InputError(Exception):
         if len(text) > _HEAD + _TAIL:
             text = f"{text[:_HEAD]}...{text[-_TAIL:]}"
         return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def first_names(names: Iterable[str], most: int = 5) -> str:
+    """List names, the first of many: `chr1, chr2, chr3, chr4, chr5, ...`."""
+    shown = list(islice(names, most + 1))
+    return ", ".join([*shown[:most], *(["..."] if len(shown) > most else [])])
 
 
 def _visible(character: str) -> str:

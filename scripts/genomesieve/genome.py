@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
 from genomesieve.alphabet import DNA, Alphabet
-from genomesieve.errors import InputError
+from genomesieve.errors import InputError, first_names
 from genomesieve.files import existing_file, read_json, read_table
 
 CONTIG_COLUMNS = ("contig", "length", "offset")
@@ -189,8 +189,8 @@ def contig_index(contigs: pd.DataFrame, contig: str, genome: str) -> int:
     """
     rows = np.flatnonzero(contigs["contig"].to_numpy() == contig)
     if len(rows) == 0:
-        known = ", ".join(contigs["contig"].head(5))
-        raise InputError(f"genome {genome} has no contig {contig!r}; it has {known}, ...")
+        known = first_names(contigs["contig"])
+        raise InputError(f"genome {genome} has no contig {contig!r}; it has {known}")
     return int(rows[0])
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from genomesieve.compression import read_lines
-from genomesieve.errors import InputError
+from genomesieve.errors import InputError, first_names
 from genomesieve.whole_numbers import whole_number
 
 FORMATS = ("bed", "narrowPeak", "broadPeak")
@@ -68,10 +68,9 @@ def _read_row(where: str, cells: list[str], lengths, names) -> tuple:
         ) from None
     contig = names.get(cells[0], cells[0])
     if contig not in lengths:
-        known = ", ".join(list(lengths)[:5])
         raise InputError(
-            f"{where}: contig {cells[0]!r} is not in the genome, which has {known}, ...; expected "
-            "the FASTA's names, or a table of aliases (name here, name in the FASTA)"
+            f"{where}: contig {cells[0]!r} is not in the genome, which has {first_names(lengths)}; "
+            "expected the FASTA's names, or a table of aliases (name here, name in the FASTA)"
         )
     if start < 0 or start >= end:
         raise InputError(f"{where}: start {start}, end {end}; expected 0 <= start < end")

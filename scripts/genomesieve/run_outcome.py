@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genomesieve.durations import duration
+from genomesieve.errors import INTERRUPTED
 
 HEADER = ("screen", "genome", "class", "calls", "promised", "found", "recall")
 _MOST_ROWS = 30
@@ -20,8 +21,13 @@ _FAILED = re.compile(r"^\s*Error in rule (\w+)")
 _LOG = re.compile(r"^\s*log: (.+?) \(check log file", re.MULTILINE)
 _EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Killed)\b.*)$")
 _TAIL_BYTES = 200_000
+_WORDLESS = "it ended without a word: something stopped it"
 
+_GO_ON = "run the same command again: it goes on from what was finished"
 _ADVICE = (
+    (INTERRUPTED, _GO_ON),
+    ("KeyboardInterrupt", _GO_ON),
+    (_WORDLESS, f"{_GO_ON}; if that happens again it lacks memory: fewer --cores"),
     ("error:", "mend what the line names and run the same command again; what was finished stays"),
     (
         "No space left on device",
@@ -81,7 +87,7 @@ def list_failures(paths: Sequence[str | Path]) -> list[Failure]:
     failures: dict[tuple[str, str], Failure] = {}
     for rule, log, block in _failed_blocks("\n".join(_read(Path(path)) for path in paths)):
         text = _read(Path(log)) if log else ""
-        line = decisive_line(text) or decisive_line(block) or "it ended without a word"
+        line = decisive_line(text) or decisive_line(block) or _WORDLESS
         failures.setdefault((rule, log), Failure(rule, log, line, advice_for(line)))
     return list(failures.values())
 

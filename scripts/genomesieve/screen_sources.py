@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from genomesieve.consensus import codon_shares, words_at
-from genomesieve.errors import InputError
+from genomesieve.errors import InputError, first_names
 from genomesieve.files import existing_file
 from genomesieve.genome import EncodedGenome
 from genomesieve.model_description import NAME
@@ -189,12 +189,13 @@ def choose_classes(
             raise InputError(
                 f"class {name!r}; expected letters, digits, _, + and -: name it as CLASS=FILE"
             )
-    all_stranded = all(source.file.stranded for source in sources)
-    if not (KINDS[kind].bins or all_stranded):
+    unstranded = [source.file.path for source in sources if not source.file.stranded]
+    if unstranded and not KINDS[kind].bins:
         raise InputError(
-            f"{kind}: rows without + or - in column 6; expected the strand of every site"
+            f"{unstranded[0]}: rows without + or - in column 6; expected the strand of every site, "
+            f"as {kind} have one"
         )
-    stranded = not KINDS[kind].bins or (kind == "other" and all_stranded)
+    stranded = not KINDS[kind].bins or (kind == "other" and not unstranded)
     return {name: {"stranded": True} if stranded else {} for name in dict.fromkeys(names)}
 
 
@@ -205,15 +206,15 @@ def _column_classes(file: SiteFile, wanted: Sequence[str], notes: list[str]) -> 
         if name not in counts:
             raise InputError(
                 f"--classes: {name!r} is no name in column 4 of {file.path}; expected some of "
-                f"{', '.join(name for name, _ in counts.most_common(8))}, ..."
+                f"{first_names((name for name, _ in counts.most_common()), 8)}"
             )
     if wanted:
         return list(wanted)
     usable = [name for name, _ in counts.most_common() if NAME.fullmatch(name)]
     if not usable:
         raise InputError(
-            f"{file.path}: column 4 holds {', '.join(list(counts)[:3])}, ...; expected classes "
-            "(letters, digits, _, + and -), or one class a file: CLASS=FILE"
+            f"{file.path}: column 4 holds {first_names(counts, 3)}; expected classes (letters, "
+            "digits, _, + and -), or one class a file: CLASS=FILE"
         )
     taken = usable[:MOST_CLASSES]
     if len(counts) > len(taken):

@@ -11,7 +11,7 @@ import pandas as pd
 import pyBigWig
 
 from genomesieve.contig_names import require_shared_names
-from genomesieve.errors import InputError
+from genomesieve.errors import InputError, first_names
 from genomesieve.files import existing_file
 from genomesieve.peaks import read_intervals
 
@@ -144,8 +144,8 @@ def _names_in_bigwig(
         if contig not in lengths:
             raise InputError(
                 f"{path}: contig {name!r} is not in the genome, which has "
-                f"{', '.join(list(lengths)[:5])}, ...; expected the FASTA's names, or a table of "
-                "aliases (name here, name in the FASTA)"
+                f"{first_names(lengths)}; expected the FASTA's names, or a table of aliases (name "
+                "here, name in the FASTA)"
             )
         if found[name] != lengths[contig]:
             raise InputError(

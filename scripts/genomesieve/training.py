@@ -213,7 +213,8 @@ class Trainer:
 
     def _shown(self) -> dict[str, str]:
         """Return what the progress bar shows beside the loss."""
-        return {"AP": f"{self.state.best:.3f}"}
+        known = math.isfinite(self.state.best)
+        return {"AP": f"{self.state.best:.3f}"} if known else {}
 
     def _count_seconds(self) -> None:
         """Add the time since the last call to the time spent in training."""

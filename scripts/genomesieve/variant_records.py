@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genomesieve.compression import read_lines
-from genomesieve.errors import InputError
+from genomesieve.errors import InputError, first_names
 from genomesieve.genome import EncodedGenome
 
 COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
@@ -138,10 +138,8 @@ class VariantReader:
             raise self._error(number, f"has {len(fields)} columns", f"{self._width} as the header")
         name, position, _, text, alternatives = fields[:5]
         if name not in self._contigs:
-            known = ", ".join(list(self._contigs)[:5])
-            raise self._error(
-                number, f"contig {name!r} is not in genome {self.genome.name}", f"{known}, ..."
-            )
+            absent = f"contig {name!r} is not in genome {self.genome.name}"
+            raise self._error(number, absent, first_names(self._contigs))
         contig = self._contigs[name]
         length = int(self._length[contig])
         whole = position.isascii() and position.isdigit() and len(position) <= _MOST_DIGITS

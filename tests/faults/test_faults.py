@@ -149,6 +149,24 @@ def test_only_the_shard_that_was_killed_is_scanned_again(repository, unhurt, run
     finish(repository, run, unhurt)
 
 
+@pytest.mark.parametrize("rule", ["train_model", "scan_genome"])
+def test_a_run_that_is_interrupted_goes_on(repository, unhurt, run, rule):
+    """As Ctrl-C does: every process of the terminal is told."""
+    remove_training(run)
+    checkpoint = run / "results/toy/checkpoint/base-round0-seed0"
+    with started(repository, run) as process:
+        wait_for(lambda: checkpoint.is_dir() and any(checkpoint.iterdir()), process)
+        if rule == "scan_genome":
+            wait_for(lambda: (run / SHARDS / "1-of-2").is_dir(), process)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait() == 1
+    said = (run / "snakemake.out").read_text()
+    assert f"{rule} failed" in said and "it goes on from what was finished" in said
+    assert "Traceback" not in said and "mistake in genomesieve" not in said
+    assert jobs_left(repository, run)[rule] == {"train_model": 1, "scan_genome": 2}[rule]
+    finish(repository, run, unhurt)
+
+
 def test_a_run_that_is_killed_as_a_whole_wants_to_be_unlocked(repository, unhurt, run):
     """As when a machine loses its power: Snakemake and its jobs end at once."""
     remove_training(run)

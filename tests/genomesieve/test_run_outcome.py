@@ -138,6 +138,8 @@ def test_failures_are_told_by_rule_log_and_decisive_line(tmp_path):
         ("OSError: [Errno 28] No space left on device", "make room on the disk"),
         ("torch.OutOfMemoryError: CUDA out of memory.", "more memory"),
         ("KeyError: 'x'", "report it with the log"),
+        ("interrupted (Ctrl-C)", "run the same command again: it goes on from what was finished\n"),
+        ("KeyboardInterrupt", "run the same command again: it goes on from what was finished\n"),
         ("ModuleNotFoundError: No module named 'torch'", "make setup"),
     ],
 )
@@ -151,7 +153,9 @@ def test_what_to_do_follows_from_the_line(tmp_path, last, advice):
 def test_a_job_without_a_log_says_so(tmp_path):
     run = tmp_path / "run.log"
     run.write_text(SNAKEMAKE_LOG.format(rule="scan_genome", log=tmp_path / "missing.log"))
-    assert "it ended without a word" in failure_text([run])
+    said = failure_text([run])
+    assert "it ended without a word" in said
+    assert "run the same command again" in said and "mistake in genomesieve" not in said
 
 
 def test_no_failure_is_no_text(tmp_path):
