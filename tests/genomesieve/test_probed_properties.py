@@ -181,7 +181,7 @@ def test_the_strand_of_genes_by_hand(genome, genes):
 def test_an_annotation_of_other_contigs_is_refused(genome, tmp_path):
     path = tmp_path / "other.gtf"
     path.write_text(GTF.splitlines()[-1] + "\n")
-    with pytest.raises(InputError, match="names contigs elsewhere, .*; the FASTA has one, two"):
+    with pytest.raises(InputError, match="names contigs elsewhere; the FASTA has one, two"):
         read_genes(path, genome)
     alias = tmp_path / "alias.tsv"
     alias.write_text("elsewhere\ttwo\n")
